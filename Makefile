@@ -1,0 +1,67 @@
+# `make help` lists what there is. Everything is installed into .venv; no account is needed.
+
+PYTHON ?= python3
+WORKSPACE ?= workspace
+DATA ?= sample_data
+FORM ?= sample_data/form
+DEMO_WORKSPACE ?= workspace_demo
+
+RUN = .venv/bin/python -m helpers.runner
+.DEFAULT_GOAL := help
+.PHONY: help demo train loop test test-colab lint format clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo
+	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
+
+demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
+	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
+
+train: .venv/.demo ## Notebooks 01-04: from the zips in DATA to a model in WORKSPACE
+	$(RUN) train --data "$(DATA)" --workspace "$(WORKSPACE)"
+
+loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from mismatches
+	$(RUN) loop --form "$(FORM)" --workspace "$(WORKSPACE)"
+
+test: .venv/.dev lint ## Run every check and every test, all notebooks included
+	.venv/bin/python -m pytest
+
+test-colab: .venv-colab/.dev ## Run the tests with the package versions of Google Colab
+	.venv-colab/bin/python -m pytest
+
+lint: .venv/.dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/nbstripout --verify notebooks/*.ipynb
+
+format: .venv/.dev ## Format code and notebooks and strip notebook outputs
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/nbstripout notebooks/*.ipynb
+
+clean: ## Remove the environments and the demo's workspace
+	rm -rf .venv .venv-colab "$(DEMO_WORKSPACE)"
+
+.venv/.demo: requirements.txt constraints.txt pyproject.toml
+	$(call make-venv,.venv)
+	.venv/bin/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	.venv/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/.dev: .venv/.demo requirements-dev.txt
+	.venv/bin/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+.venv-colab/.dev: requirements.txt requirements-dev.txt constraints-colab.txt pyproject.toml
+	$(call make-venv,.venv-colab)
+	.venv-colab/bin/python -m pip install --quiet -r requirements-dev.txt -c constraints-colab.txt
+	.venv-colab/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+define make-venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo "Installing packages into $(1) (once, a few minutes) ..."
+endef

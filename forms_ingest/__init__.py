@@ -1,0 +1,1 @@
+"""From the responses of a form to recordings with a status."""

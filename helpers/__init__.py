@@ -1,0 +1,1 @@
+"""From call recordings to a verdict: satisfied, average or unsatisfied."""

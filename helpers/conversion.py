@@ -1,0 +1,302 @@
+"""From zips and folders to plain PCM recordings in the workspace."""
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pandas as pd
+
+from helpers.archives import (
+    Entry,
+    check_entry,
+    extract_entry,
+    list_entries,
+    open_archive,
+    require_space,
+)
+from helpers.audio import HEADERLESS_SUFFIXES, open_recording, write_pcm
+from helpers.customers import CustomerTable, read_customers
+from helpers.errors import ArchiveError, AudioError, MissingStepError
+from helpers.files import PART_SUFFIX, read_csv, remove_parts, replacing, write_csv
+from helpers.progress import progress
+from helpers.rejections import Rejection, record_rejections
+from helpers.workspace import SAMPLE_DATA, Workspace
+
+STEP = "01 conversion"
+"""Name of this step in `rejected_files.csv`."""
+
+COLUMNS = {
+    "path": str,
+    "source": str,
+    "fingerprint": str,
+    "encoding": str,
+    "sampling_rate": int,
+    "channels": int,
+    "duration_s": float,
+    "customer": str,
+    "content_hash": str,
+}
+"""Columns of `conversions.csv`; `path` is relative to the workspace."""
+
+AUDIO_SUFFIXES = HEADERLESS_SUFFIXES | {
+    *(".wave", ".w64", ".rf64", ".au", ".aif", ".aiff", ".caf", ".flac", ".gsm"),
+    *(".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".aac", ".amr", ".wma", ".3gp"),
+}
+"""File endings that are dropped when a recording gets its `.wav` name."""
+
+FORM_TABLE = "responses.csv"
+"""A folder with this file is a form, which notebook 05 reads; its recordings are left to it."""
+
+SAVE_EVERY = 50
+"""Recordings converted between two writes of the table; a killed run repeats at most as many."""
+
+MAX_NAME_BYTES = 200
+"""Longest file or folder name that is kept whole."""
+
+
+class Source(NamedTuple):
+    """One input file: plain, or an entry of an open zip.
+
+    Attributes:
+        name: full path as people see it; for an entry the zip's path, then its own
+        relative: place below `dataset`, with the original ending
+        fingerprint: changes when the content does
+        file: the plain file, or the zip
+        entry: the zip's entry, `None` for a plain file
+    """
+
+    name: str
+    relative: PurePosixPath
+    fingerprint: str
+    file: Path
+    entry: Entry | None
+
+
+def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
+    """Convert every recording below a folder to 16-bit PCM WAV in `workspace.dataset`.
+
+    Zips are unpacked entry by entry, never as a whole. What was converted before and has not
+    changed is skipped; recordings whose source has since been deleted are kept. Each input ends
+    either in the returned table or in `rejected_files.csv`.
+
+    Args:
+        data: folder with zips and folders of recordings; a CSV with the columns `file` and
+            `customer` beside them says which recordings are of the same customer
+        workspace: where to write
+
+    Returns:
+        all conversions of the workspace, see `COLUMNS`, sorted by path
+
+    Raises:
+        MissingStepError: where `data` is no folder or holds no usable recording, or the workspace
+            holds the sample calls and `data` other ones
+    """
+    if not data.is_dir() or not any(data.iterdir()):
+        raise MissingStepError(
+            f"{data} is {'empty' if data.is_dir() else 'not a folder'}: set DATA to the folder "
+            "that holds the zips of recordings"
+        )
+    data = data.absolute()
+    _refuse_mixing(data, read_conversions(workspace))
+    workspace.dataset.mkdir(parents=True, exist_ok=True)
+    remove_parts(workspace.dataset)
+    with _Run(workspace, customers=read_customers(data)) as run:
+        for source in progress(run.list_sources(data), "Converting"):
+            run.convert(source)
+    record_rejections(workspace, run.rejections, step=STEP, below=_display(data))
+    conversions = read_conversions(workspace)
+    if conversions.empty:
+        raise MissingStepError(
+            f"none of the {len(run.rejections)} files in {data} is a recording that can be used; "
+            f"{workspace.rejected_files} says why"
+        )
+    return conversions
+
+
+def read_conversions(workspace: Workspace) -> pd.DataFrame:
+    """Read what was converted so far, see `COLUMNS`."""
+    return read_csv(workspace.conversions, COLUMNS)
+
+
+class _Run:
+    """One pass over the inputs: what is converted, by source, and what is rejected."""
+
+    def __init__(self, workspace: Workspace, *, customers: CustomerTable) -> None:
+        self.workspace = workspace
+        self.customers = customers
+        self.rejections: list[Rejection] = []
+        self.rows = {row["source"]: row for row in read_conversions(workspace).to_dict("records")}
+        self.sources_by_target = {row["path"].casefold(): name for name, row in self.rows.items()}
+        self.unsaved = 0
+        self.archives = ExitStack()
+        self.archive: zipfile.ZipFile | None = None
+
+    def __enter__(self) -> "_Run":
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self._close_archive()
+        self._save()
+
+    def list_sources(self, data: Path) -> list[Source]:
+        sources = []
+        for file in _list_files(data, self.workspace):
+            relative = PurePosixPath(*map(_display, file.relative_to(data).parts))
+            if file in self.customers.files:
+                continue
+            if file.suffix.casefold() != ".zip":
+                state = file.stat()
+                fingerprint = f"changed {state.st_mtime_ns}, {state.st_size} bytes"
+                sources.append(Source(_display(file), relative, fingerprint, file, None))
+                continue
+            try:
+                with open_archive(file) as archive:
+                    entries = list_entries(archive)
+            except ArchiveError as error:
+                self.rejections.append(Rejection(_display(file), str(error)))
+                continue
+            sources += self._usable_entries(file, relative.with_suffix(""), entries)
+        return sources
+
+    def _usable_entries(
+        self, file: Path, folder: PurePosixPath, entries: list[Entry]
+    ) -> Iterator[Source]:
+        for entry in entries:
+            name = f"{_display(file)}/{entry.name}"
+            try:
+                path = check_entry(entry)
+            except ArchiveError as error:
+                self.rejections.append(Rejection(name, str(error)))
+                continue
+            yield Source(name, folder / path, entry.fingerprint, file, entry)
+
+    def convert(self, source: Source) -> None:
+        row = self.rows.get(source.name)
+        unchanged = row and row["fingerprint"] == source.fingerprint
+        if unchanged and (self.workspace.folder / row["path"]).is_file():
+            row["customer"] = self.customers.customer_of(source.name)
+            return
+        try:
+            _refuse_notes(source.relative)
+            self.rows[source.name] = self._converted(source)
+        except (ArchiveError, AudioError) as error:
+            self.rejections.append(Rejection(source.name, str(error)))
+            self._forget(source)
+        self.unsaved += 1
+        if self.unsaved >= SAVE_EVERY:
+            self._save()
+
+    def _converted(self, source: Source) -> dict[str, object]:
+        target = self._target(source)
+        with tempfile.TemporaryDirectory(prefix="call-emotion-") as folder:
+            file = source.file
+            if source.entry:
+                file = Path(folder) / f"entry{source.relative.suffix.casefold()}"
+                extract_entry(self._archive_of(source.file), source.entry, file)
+            with open_recording(file) as recording, replacing(target) as part:
+                require_space(part.parent, 2 * recording.frames * recording.channels)
+                content_hash = write_pcm(recording, part)
+        path = self.workspace.relative(target)
+        self.sources_by_target[path.casefold()] = source.name
+        return {
+            "path": path,
+            "source": source.name,
+            "fingerprint": source.fingerprint,
+            "encoding": recording.encoding,
+            "sampling_rate": recording.sampling_rate,
+            "channels": recording.channels,
+            "duration_s": round(recording.duration_s, 3),
+            "customer": self.customers.customer_of(source.name),
+            "content_hash": content_hash,
+        }
+
+    def _target(self, source: Source) -> Path:
+        *folders, name = source.relative.parts
+        stem = _stem(name)
+        folder = self.workspace.dataset.joinpath(*map(_short, folders))
+        target = folder / f"{_short(stem)}.wav"
+        owner = self.sources_by_target.get(self.workspace.relative(target).casefold(), source.name)
+        if owner == source.name:
+            return target
+        return folder / f"{_short(stem)}-{_short_hash(source.name)}.wav"
+
+    def _forget(self, source: Source) -> None:
+        if row := self.rows.pop(source.name, None):
+            (self.workspace.folder / row["path"]).unlink(missing_ok=True)
+            self.sources_by_target.pop(row["path"].casefold(), None)
+
+    def _archive_of(self, file: Path) -> zipfile.ZipFile:
+        if self.archive is None or self.archive.filename != str(file):
+            self._close_archive()
+            self.archive = self.archives.enter_context(open_archive(file))
+        return self.archive
+
+    def _close_archive(self) -> None:
+        self.archives.close()
+        self.archive = None
+
+    def _save(self) -> None:
+        table = pd.DataFrame(list(self.rows.values()), columns=list(COLUMNS))
+        write_csv(self.workspace.conversions, table.sort_values("path"))
+        self.unsaved = 0
+
+
+def _list_files(data: Path, workspace: Workspace) -> list[Path]:
+    files = []
+    for folder, subfolders, names in os.walk(data):
+        subfolders[:] = [
+            name
+            for name in subfolders
+            if Path(folder, name) != workspace.folder
+            and not Path(folder, name, FORM_TABLE).is_file()
+        ]
+        files += [Path(folder, name) for name in names]
+    return sorted(files)
+
+
+def _refuse_mixing(data: Path, conversions: pd.DataFrame) -> None:
+    sample = _display(SAMPLE_DATA)
+    are_samples = conversions["source"].str.startswith(f"{sample}/")
+    if len(conversions) and are_samples.any() != (_display(data) == sample):
+        raise MissingStepError(
+            "the synthetic sample calls and real ones must not be mixed in one workspace: choose "
+            "another WORKSPACE for these recordings"
+        )
+
+
+def _refuse_notes(relative: PurePosixPath) -> None:
+    name = relative.name
+    if "__MACOSX" in relative.parts or name.startswith("._"):
+        raise AudioError("macOS's own note beside a file, not a recording")
+    if name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        raise AudioError("the operating system's own note about a folder, not a recording")
+    if relative.suffix.casefold() == ".zip":
+        raise AudioError("a zip inside a zip; unpack it first")
+    if name.endswith(PART_SUFFIX) or relative.suffix.casefold() == ".crdownload":
+        raise AudioError("a download that has not finished")
+
+
+def _stem(name: str) -> str:
+    path = PurePosixPath(name)
+    while path.suffix.casefold() in AUDIO_SUFFIXES:
+        path = path.with_suffix("")
+    return "recording" if path.name.casefold() in AUDIO_SUFFIXES else path.name
+
+
+def _short(name: str) -> str:
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    return f"{name[:40]}-{_short_hash(name)}"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _display(path: Path | str) -> str:
+    return os.fsencode(path).decode(errors="replace")

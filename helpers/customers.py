@@ -1,0 +1,70 @@
+"""Which recordings are of the same customer, as told by a table beside them."""
+
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import pandas as pd
+
+COLUMNS = ("file", "customer")
+"""Columns that make a CSV a table of customers; more columns do not matter."""
+
+
+class CustomerTable(NamedTuple):
+    """Customers by recording.
+
+    Attributes:
+        files: the CSV files that were read
+        customers: customer by the recording's path, lower case, as the tables write it
+    """
+
+    files: frozenset[Path]
+    customers: dict[str, str]
+
+    def customer_of(self, recording: str) -> str:
+        """Find the customer of a recording.
+
+        Args:
+            recording: its path; the table may name it whole or from any folder on
+
+        Returns:
+            the customer, or an empty string where the table does not know
+        """
+        parts = PurePosixPath(recording.casefold()).parts
+        for first in range(len(parts)):
+            customer = self.customers.get("/".join(parts[first:]))
+            if customer is not None:
+                return customer
+        return ""
+
+
+def read_customers(folder: Path) -> CustomerTable:
+    """Read every CSV in `folder` that has the columns `file` and `customer`.
+
+    A file that two rows give to different customers has none.
+
+    Args:
+        folder: where the zips are; its subfolders are not searched
+
+    Returns:
+        the table, empty where no such CSV is there
+    """
+    files, customers = set(), {}
+    for path in sorted(folder.glob("*.csv")):
+        table = _read(path)
+        if table is None:
+            continue
+        files.add(path)
+        for name, customer in zip(table["file"], table["customer"], strict=True):
+            key = "/".join(PurePosixPath(name.strip().replace("\\", "/").casefold()).parts)
+            known = customers.setdefault(key, customer.strip())
+            if known != customer.strip():
+                customers[key] = ""
+    return CustomerTable(frozenset(files), customers)
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        return None
+    return table if set(COLUMNS) <= set(table.columns) else None

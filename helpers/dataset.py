@@ -1,0 +1,171 @@
+"""From records to a feature matrix: segments by features, computed once per recording."""
+
+import io
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from helpers.errors import MissingStepError
+from helpers.features import FEATURE_NAMES, FEATURE_SET, call_features
+from helpers.files import write_bytes
+from helpers.progress import progress
+from helpers.records import ARCHIVE, read_records
+from helpers.segments import split_call
+from helpers.workspace import Workspace
+
+VERDICT_KINDS = ("end", "whole")
+"""Segments that decide a call's status: how it ended, or all of a short call."""
+
+_PICKLE_PROTOCOL = 4
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Feature matrix and what each row is.
+
+    Attributes:
+        features: shape (segments, features), float32
+        segments: one row per row of `features`, with the columns `path, status, kind, start_s,
+            duration_s, content_hash, customer, sampling_rate, call_duration_s`
+    """
+
+    features: np.ndarray
+    segments: pd.DataFrame
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Status of each row."""
+        return self.segments["status"].to_numpy(dtype=str)
+
+    def only(self, kinds: tuple[str, ...]) -> "Dataset":
+        """Keep the rows whose segment is of one of these kinds."""
+        rows = self.segments["kind"].isin(kinds).to_numpy()
+        return Dataset(self.features[rows], self.segments[rows].reset_index(drop=True))
+
+
+def build_dataset(workspace: Workspace) -> Dataset:
+    """Compute the features of every archived call and write them for people and programs.
+
+    Calls of the form are left out: they enter through the feedback of notebook 06. Features that
+    the cache holds for the same content are not computed again.
+
+    Args:
+        workspace: with `CallRecords.csv`
+
+    Returns:
+        the dataset, also written as `segments_info.pkl`, `feature_data.npy`,
+        `feature_labels.npy` and `features.pkl`
+
+    Raises:
+        MissingStepError: where notebook 02 has not run, or found no call with a status
+    """
+    records = read_records(workspace)
+    for record in progress(list(_archived(records).itertuples()), "Features"):
+        cached_features(workspace, record.path, record.content_hash)
+    dataset = load_dataset(workspace)
+    segments_info = [_segment_info(segment) for segment in dataset.segments.itertuples()]
+    labels = dataset.labels.tolist()
+    write_bytes(workspace.segments_info, pickle.dumps(segments_info, _PICKLE_PROTOCOL))
+    write_bytes(workspace.feature_data, npy_bytes(dataset.features))
+    write_bytes(workspace.feature_labels, npy_bytes(dataset.labels))
+    content = {"data": dataset.features, "labels": labels}
+    write_bytes(workspace.features, pickle.dumps(content, _PICKLE_PROTOCOL))
+    return dataset
+
+
+def load_dataset(workspace: Workspace) -> Dataset:
+    """Put the dataset together from `CallRecords.csv` and the feature cache.
+
+    Returns:
+        rows in the order of the records, then of the segments
+
+    Raises:
+        MissingStepError: where a call's features are not there yet, or no call has a status
+    """
+    records = _archived(read_records(workspace))
+    if records.empty:
+        raise MissingStepError(
+            "CallRecords.csv holds no archived call: check rejected_files.csv, then run "
+            "notebooks 01 and 02 again"
+        )
+    matrices, rows = [], []
+    for record in records.itertuples():
+        matrix = _read_cache(workspace, record.content_hash)
+        if matrix is None:
+            raise MissingStepError(f"{record.path} has no features yet: run notebook 03 first")
+        matrices.append(matrix)
+        rows += [_segment_row(record, segment) for segment in split_call(record.duration_s)]
+    return Dataset(np.concatenate(matrices), pd.DataFrame(rows))
+
+
+def cached_features(workspace: Workspace, path: str, content_hash: str) -> np.ndarray:
+    """Return one recording's features, computing them where the cache does not hold them.
+
+    Args:
+        workspace: holds recording and cache
+        path: of the recording, relative to the workspace
+        content_hash: of the recording
+
+    Returns:
+        shape (segments, features)
+
+    Raises:
+        AudioError: where the recording cannot be used
+    """
+    matrix = _read_cache(workspace, content_hash)
+    if matrix is None:
+        matrix = call_features(workspace.folder / path)
+        write_bytes(_cache_path(workspace, content_hash), npy_bytes(matrix))
+    return matrix
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    """Encode an array as a .npy file without any pickled object in it."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _archived(records: pd.DataFrame) -> pd.DataFrame:
+    return records[records["source"] == ARCHIVE]
+
+
+def _cache_path(workspace: Workspace, content_hash: str):
+    return workspace.feature_cache / FEATURE_SET / f"{content_hash}.npy"
+
+
+def _read_cache(workspace: Workspace, content_hash: str) -> np.ndarray | None:
+    try:
+        matrix = np.load(_cache_path(workspace, content_hash), allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return matrix if matrix.shape[1:] == (len(FEATURE_NAMES),) else None
+
+
+def _segment_row(record, segment) -> dict[str, object]:
+    return {
+        "path": record.path,
+        "status": record.status,
+        "kind": segment.kind,
+        "start_s": round(segment.start_s, 3),
+        "duration_s": round(segment.duration_s, 3),
+        "content_hash": record.content_hash,
+        "customer": record.customer,
+        "sampling_rate": record.sampling_rate,
+        "call_duration_s": record.duration_s,
+    }
+
+
+def _segment_info(segment) -> dict[str, object]:
+    return {
+        "original_file": segment.path.rsplit("/", 1)[-1],
+        "status": segment.status,
+        "segment_type": segment.kind,
+        "path": segment.path,
+        "sample_rate": segment.sampling_rate,
+        "original_duration": segment.call_duration_s,
+        "start_s": segment.start_s,
+        "duration_s": segment.duration_s,
+    }

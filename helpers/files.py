@@ -1,0 +1,87 @@
+"""Writing files so that a killed run leaves the old file or the new one, never half of one."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+PART_SUFFIX = ".part"
+"""Ending of a file that is still being written."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` and move it there when the block ends well.
+
+    The content is on disk before the move. If the block raises, the temporary file is removed
+    and `path` stays as it was.
+
+    Args:
+        path: the file to write; its folder is created
+
+    Yields:
+        the path to write to, in the same folder
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=PART_SUFFIX, prefix=".", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.chmod(0o644)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path` at once; a file that already holds it is not touched."""
+    if path.is_file() and path.read_bytes() == content:
+        return
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as UTF-8 CSV without its index."""
+    write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
+
+
+def read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """Read one of our own tables with the types it was written with.
+
+    Args:
+        path: the CSV file; where it is missing the table is empty
+        columns: type of each column; empty cells of `str` columns are empty strings
+
+    Returns:
+        table with exactly these columns
+    """
+    if not path.is_file():
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table = table.reindex(columns=list(columns), fill_value="")
+    for name, kind in columns.items():
+        if kind is bool:
+            table[name] = table[name] == "True"
+        elif kind is not str:
+            table[name] = pd.to_numeric(table[name]).astype(kind)
+    return table
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as indented JSON."""
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed run was still writing anywhere below `folder`."""
+    for part in folder.rglob(f".*{PART_SUFFIX}"):
+        part.unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""What a run came to, in a few lines and as a page."""
+
+import html
+from pathlib import Path
+
+import pandas as pd
+
+from helpers.files import write_bytes
+from helpers.model_store import RETRAINED, read_card
+from helpers.records import count_by_status, read_records
+from helpers.rejections import read_rejections
+from helpers.retraining import read_predictions, score_predictions
+from helpers.training import read_evaluations
+from helpers.workspace import Workspace
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+       color: #1c1c1c; background: #fff }
+table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
+th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: left }
+th { background: #f3f3f3 }
+@media (prefers-color-scheme: dark) {
+  body { color: #e8e8e8; background: #161616 } th { background: #262626 }
+  td, th { border-color: #3a3a3a } a { color: #8ab4f8 } }
+"""
+
+
+def summarise(workspace: Workspace) -> pd.DataFrame:
+    """Put what the notebooks found in one table of two columns, `what` and `result`."""
+    records, rejected = read_records(workspace), read_rejections(workspace)
+    lines = [
+        ("calls used", _count_calls(records)),
+        ("files rejected", f"{len(rejected)}, see rejected_files.csv"),
+        ("score on unseen customers", _describe_score(read_evaluations(workspace))),
+    ]
+    predictions = read_predictions(workspace)
+    if workspace.predictions.is_file():
+        lines += [
+            ("calls from the form", str(len(predictions))),
+            ("verdict differs from the answer", _describe_mismatches(predictions)),
+            ("score on the form's calls", _describe_form_score(predictions)),
+            ("retrained", _describe_retraining(workspace)),
+        ]
+    return pd.DataFrame(lines, columns=["what", "result"])
+
+
+def write_report(workspace: Workspace) -> Path:
+    """Write `reports/index.html`: the summary, the tables behind it, the executed notebooks.
+
+    Returns:
+        path of the page
+    """
+    page = workspace.reports / "index.html"
+    notebooks = sorted(workspace.reports.glob("[0-9]*.html"))
+    links = "".join(_link(path) for path in notebooks)
+    sections = [
+        ("Summary", _table(summarise(workspace))),
+        ("Calls", _table(count_by_status(read_records(workspace)).reset_index())),
+        ("Scores", _table(read_evaluations(workspace))),
+        ("Calls from the form", _table(_verdicts(read_predictions(workspace)))),
+        ("Rejected files", _table(read_rejections(workspace))),
+        ("Notebooks", f"<ul>{links}</ul>" if links else "<p>Run them with make to keep them.</p>"),
+    ]
+    body = "".join(f"<h2>{title}</h2>{content}" for title, content in sections)
+    content = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Call Emotion</title>'
+        f"<style>{_STYLE}</style></head><body><h1>Call Emotion</h1>{body}</body></html>\n"
+    )
+    write_bytes(page, content.encode())
+    return page
+
+
+def _count_calls(records: pd.DataFrame) -> str:
+    counts = count_by_status(records)["calls"]
+    return f"{len(records)} ({', '.join(f'{count} {status}' for status, count in counts.items())})"
+
+
+def _describe_score(evaluations: pd.DataFrame) -> str:
+    if evaluations.empty:
+        return "not trained yet"
+    by_split = evaluations.set_index(["trained_on", "split"])
+    score = by_split.loc[("end segments", "customer")]
+    chance = by_split.loc[("majority", "customer")]
+    return (
+        f"UAR {score.uar:.2f} (95 % interval {score.uar_low:.2f} to {score.uar_high:.2f}), "
+        f"accuracy {score.accuracy:.2f}; always the most frequent status: {chance.uar:.2f}"
+    )
+
+
+def _describe_mismatches(predictions: pd.DataFrame) -> str:
+    return f"{predictions['mismatch'].sum()} of {len(predictions)}"
+
+
+def _describe_form_score(predictions: pd.DataFrame) -> str:
+    evaluation = score_predictions(predictions)
+    if evaluation is None:
+        return "no call that the model had not learned from"
+    calls = len(evaluation.segments)
+    return f"accuracy {evaluation.accuracy:.2f}, UAR {evaluation.uar:.2f} on {calls} unseen calls"
+
+
+def _describe_retraining(workspace: Workspace) -> str:
+    card = read_card(workspace, name=RETRAINED)
+    if card is None:
+        return "no: no mismatch to learn from"
+    scores = card["scores"]
+    return (
+        f"yes, with {scores['feedback']} end segments of mismatched calls; UAR on unseen "
+        f"customers {scores['before']['uar']:.2f} before, {scores['after']['uar']:.2f} after"
+    )
+
+
+def _verdicts(predictions: pd.DataFrame) -> pd.DataFrame:
+    return predictions[["path", "expected", "end_status", "mismatch", "retrained", "counted"]]
+
+
+def _link(path: Path) -> str:
+    title = html.escape(path.stem.replace("_", " "))
+    return f'<li><a href="{html.escape(path.name)}">{title}</a></li>'
+
+
+def _table(table: pd.DataFrame) -> str:
+    if table.empty:
+        return "<p>None.</p>"
+    return table.to_html(index=False, border=0)
