@@ -2,13 +2,24 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 
 from forms_ingest.form import Form
-from forms_ingest.ledger import PLACED, REJECTED, read_ledger, write_ledger
-from forms_ingest.plan import KEEP, PLACE, REJECT, RENAME, REPEAT, Action, make_plan, pending_row
+from forms_ingest.ledger import PLACED, read_ledger, write_ledger
+from forms_ingest.plan import (
+    KEEP,
+    PLACE,
+    REJECT,
+    RENAME,
+    REPEAT,
+    Action,
+    make_plan,
+    pending_row,
+    rejected_row,
+)
 from forms_ingest.responses import ColumnTitles, parse_responses
 from helpers.audio import open_recording, write_pcm
 from helpers.errors import AudioError, FormError
@@ -67,8 +78,7 @@ def ingest_responses(
     if dry_run:
         return _tabulate(plan)
     workspace.audio_data.mkdir(parents=True, exist_ok=True)
-    remove_parts(workspace.audio_data)
-    _note_intentions(workspace, plan, ledger)
+    remove_parts(workspace.folder)
     done = [
         _carry_out(action, form, workspace, ledger) for action in progress(plan, "Form responses")
     ]
@@ -77,40 +87,41 @@ def ingest_responses(
     return _tabulate(done)
 
 
-def _note_intentions(workspace: Workspace, plan: list[Action], ledger: dict) -> None:
-    for action in plan:
-        if action.kind in (PLACE, RENAME):
-            file_id = action.upload.file_id
-            ledger[file_id] = pending_row(action, ledger.get(file_id))
-    write_ledger(workspace, ledger)
-
-
 def _carry_out(action: Action, form: Form, workspace: Workspace, ledger: dict) -> Action:
     if action.kind not in (PLACE, RENAME):
         return action
-    row = ledger[action.upload.file_id]
+    earlier = ledger.get(action.upload.file_id)
+    row = pending_row(action, earlier)
     target = workspace.folder / action.path
-    replaced = workspace.folder / row["replaces"] if row["replaces"] else None
+    replaced = [workspace.folder / path for path in row["replaces"].split("|") if path]
+
+    def note_intention() -> None:
+        ledger[action.upload.file_id] = row
+        write_ledger(workspace, ledger)
+
     try:
         if action.kind == RENAME:
-            os.replace(replaced, target)
+            note_intention()
+            os.replace(workspace.folder / earlier["path"], target)
         else:
-            row["content_hash"] = _place(action, form, target)
-            if replaced:
-                replaced.unlink(missing_ok=True)
+            row["content_hash"] = _place(action, form, target, note_intention)
     except (AudioError, FormError) as error:
-        row.update(outcome=REJECTED, reason=str(error), path="", replaces="")
+        ledger[action.upload.file_id] = rejected_row(action, earlier, str(error))
         return action._replace(kind=REJECT, path="", reason=str(error))
+    for path in replaced:
+        path.unlink(missing_ok=True)
     row.update(outcome=PLACED, replaces="")
     return action
 
 
-def _place(action: Action, form: Form, target: Path) -> str:
+def _place(action: Action, form: Form, target: Path, note_intention: Callable[[], None]) -> str:
     with tempfile.TemporaryDirectory(prefix="call-emotion-") as folder:
         file = Path(folder) / f"upload{Path(action.upload.name).suffix.casefold()}"
         form.download(action.upload, file)
         with open_recording(file) as recording, replacing(target) as part:
-            return write_pcm(recording, part)
+            content_hash = write_pcm(recording, part)
+            note_intention()
+        return content_hash
 
 
 def _list_rejections(workspace: Workspace, actions: list[Action]) -> None:

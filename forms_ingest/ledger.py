@@ -21,7 +21,11 @@ COLUMNS = {
     "fingerprint": str,
     "content_hash": str,
 }
-"""Columns of `form_ledger.csv`; `path` and `replaces` are relative to the workspace."""
+"""Columns of `form_ledger.csv`.
+
+`path` is where the call is, `replaces` where it may still be from before, both relative to the
+workspace; several paths are divided by `|`, which no placed call has in its name.
+"""
 
 
 def read_ledger(workspace: Workspace) -> dict[str, dict[str, str]]:

@@ -1,6 +1,8 @@
 """A form without any account: `responses.csv` and an `uploads` folder, as Google exports them."""
 
 import csv
+import hashlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -43,26 +45,31 @@ class OfflineForm:
         name = file_name if _LINK.match(reference) or not reference else reference
         if not name:
             raise FormError("the response names no file")
-        files = [path for path in sorted(self._uploads.glob("*")) if path.is_file()]
-        fitting = [path for path in files if path.name == name]
-        fitting = fitting or [path for path in files if _without_submitter(path.name) == name]
+        files = self._files()
+        fitting = [name] if name in files else []
+        fitting = fitting or [file for file in files if _without_submitter(file) == name]
         if not fitting:
             raise FormError(f"no upload is called {name!r}; put it into the folder uploads")
         if len(fitting) > 1:
-            names = ", ".join(path.name for path in fitting)
+            names = ", ".join(fitting)
             raise FormError(f"several uploads could be {name!r}: {names}; keep the right one")
-        state = fitting[0].stat()
-        fingerprint = f"changed {state.st_mtime_ns}, {state.st_size} bytes"
-        return Upload(fitting[0].name, fitting[0].name, fingerprint)
+        with files[fitting[0]].open("rb") as file:
+            fingerprint = f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return Upload(fitting[0], fitting[0], fingerprint)
 
     def download(self, upload: Upload, target: Path) -> None:
         """Copy an upload, see `Form.download`."""
         try:
-            shutil.copyfile(self._uploads / upload.name, target)
+            shutil.copyfile(self._files().get(upload.name, self._uploads / upload.name), target)
         except OSError as error:
             raise FormError(f"the upload cannot be copied: {error.strerror}") from error
 
+    def _files(self) -> dict[str, Path]:
+        """List the uploads by name; bytes of a name that are no UTF-8 are shown as `\ufffd`."""
+        files = (path for path in sorted(self._uploads.glob("*")) if path.is_file())
+        return {os.fsencode(path.name).decode(errors="replace"): path for path in files}
+
 
 def _without_submitter(name: str) -> str:
-    stem, _, _ = Path(name).stem.rpartition(" - ")
-    return f"{stem}{Path(name).suffix}"
+    stem, dash, _ = Path(name).stem.rpartition(" - ")
+    return f"{stem}{Path(name).suffix}" if dash else name

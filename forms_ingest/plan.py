@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from forms_ingest.form import Upload
-from forms_ingest.ledger import PENDING, PLACED
+from forms_ingest.ledger import PENDING, PLACED, REJECTED
 from forms_ingest.responses import Response
 from helpers.errors import FormError
 from helpers.statuses import STATUSES, SUFFIXES, parse_status
@@ -15,8 +15,8 @@ from helpers.statuses import STATUSES, SUFFIXES, parse_status
 PLACE, RENAME, KEEP, REJECT, REPEAT = "place", "rename", "keep", "reject", "repeat"
 """Kinds of action: fetch, only rename, nothing to do, cannot be used, already in this plan."""
 
-MAX_STEM = 80
-"""Longest file name stem that is taken over from an upload."""
+MAX_STEM_BYTES = 200
+"""Longest file name stem that is taken over from an upload; the disk takes names of 255."""
 
 
 class Action(NamedTuple):
@@ -59,7 +59,7 @@ def make_plan(
     Returns:
         one action per response, in their order
     """
-    taken = {row["path"]: file_id for file_id, row in ledger.items() if row["path"]}
+    taken = {path: file_id for file_id, row in ledger.items() for path in _owned(row)}
     planned: dict[str, Action] = {}
     actions = []
     for response in responses:
@@ -134,16 +134,12 @@ def _stem(upload_name: str, typed_name: str) -> str:
     if typed_stem and stem.startswith(f"{typed_stem} - "):
         stem = typed_stem
     stem = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(" .")
-    return stem[:MAX_STEM] or "call"
+    return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip() or "call"
 
 
 def pending_row(action: Action, earlier: dict[str, str] | None) -> dict[str, str]:
     """Write down what is about to be done, so that a killed run can go on."""
-    replaces = ""
-    if earlier and earlier["path"] != action.path:
-        replaces = earlier["path"]
-    elif earlier and earlier["outcome"] == PENDING:
-        replaces = earlier["replaces"]
+    replaces = [path for path in _owned(earlier or {}) if path != action.path]
     return {
         "file_id": action.upload.file_id,
         "upload": action.upload.name,
@@ -153,7 +149,20 @@ def pending_row(action: Action, earlier: dict[str, str] | None) -> dict[str, str
         "outcome": PENDING,
         "reason": "",
         "path": action.path,
-        "replaces": replaces,
+        "replaces": "|".join(replaces),
         "fingerprint": action.upload.fingerprint,
         "content_hash": earlier["content_hash"] if earlier else "",
     }
+
+
+def rejected_row(action: Action, earlier: dict[str, str] | None, reason: str) -> dict[str, str]:
+    """Write down why an upload cannot be used; a call it gave earlier stays where it is."""
+    row = {**pending_row(action, earlier), "outcome": REJECTED, "reason": reason}
+    if earlier and earlier["path"]:
+        return {**row, **{name: earlier[name] for name in ("status", "path", "replaces")}}
+    return {**row, "path": "", "replaces": ""}
+
+
+def _owned(row: dict[str, str]) -> list[str]:
+    paths = [row.get("path", ""), *row.get("replaces", "").split("|")]
+    return [path for path in paths if path]

@@ -52,7 +52,7 @@ def parse_responses(rows: list[list[str]], titles: ColumnTitles | None = None) -
     """
     titles = titles or ColumnTitles()
     header = [title.strip() for title in rows[0]] if rows else []
-    places = {field: _place(title, header) for field, title in vars(titles).items()}
+    places = {field: _place(title.strip(), header) for field, title in vars(titles).items()}
     responses = []
     for number, row in enumerate(rows[1:], start=2):
         cells = {

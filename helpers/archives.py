@@ -1,13 +1,17 @@
 """Unpacking zips that may be damaged, hostile or enormous, one entry at a time."""
 
+import errno
 import lzma
+import posixpath
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
 from helpers.errors import ArchiveError
@@ -22,6 +26,10 @@ FREE_SPACE_RESERVE_BYTES = 500_000_000
 """Disk space that unpacking and converting always leave free."""
 
 _CHUNK_BYTES = 1 << 20
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError),
+)
 
 
 class Entry(NamedTuple):
@@ -57,14 +65,16 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 def list_entries(archive: zipfile.ZipFile) -> list[Entry]:
     """List the files of a zip in the order of their names; folders are left out."""
-    entries, seen = [], {}
+    entries, taken, copies = [], set(), Counter()
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
-        name = info.filename.replace("\\", "/")
+        name = written = info.filename.replace("\\", "/")
         if name.endswith("/"):
             continue
-        seen[name] = seen.get(name, 0) + 1
-        if seen[name] > 1:
-            name = f"{name} ({seen[name]})"
+        while name in taken:
+            copies[written] += 1
+            stem, suffix = posixpath.splitext(written)
+            name = f"{stem} ({copies[written] + 1}){suffix}"
+        taken.add(name)
         entries.append(Entry(name, f"crc32 {info.CRC:08x}, {info.file_size} bytes", info))
     return entries
 
@@ -79,7 +89,7 @@ def check_entry(entry: Entry) -> PurePosixPath:
         ArchiveError: where it leads outside, is a link, is encrypted, or would fill the disk
     """
     path = PurePosixPath(entry.name)
-    drive = ":" in path.parts[0] if path.parts else False
+    drive = PureWindowsPath(entry.name).drive
     if path.is_absolute() or drive or ".." in path.parts or "\0" in entry.name:
         raise ArchiveError("its path leads outside the zip's folder; it was not unpacked")
     kind = stat.S_IFMT(entry.info.external_attr >> 16)
@@ -110,7 +120,9 @@ def extract_entry(archive: zipfile.ZipFile, entry: Entry, target: Path) -> None:
                 if left < 0:
                     raise ArchiveError("larger than the zip says: it was not unpacked")
                 file.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
+    except _DAMAGE as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's own error; damage gives no number, or that of a place before 0
         raise ArchiveError("damaged inside the zip; fetch the zip again") from error
     except (NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"packed in a way that cannot be read here ({error})") from error

@@ -5,6 +5,7 @@ and ffmpeg (found through pydub) the rest: m4a, aac, amr.
 """
 
 import hashlib
+import os
 import subprocess
 import tempfile
 import warnings
@@ -26,6 +27,9 @@ MIN_DURATION_S = 1.0
 
 SILENCE_PEAK = 0.002
 """Largest deviation from rest, of full scale 1, that counts as silence (-54 dB)."""
+
+FULL_SCALE = 32767 / 32768
+"""Largest sample value; what lies beyond it is clipped, never wrapped."""
 
 MISSING_TOLERANCE_S = 0.5
 """How much less than its header promises a complete recording may hold."""
@@ -75,19 +79,23 @@ class Recording:
             duration_s: length in seconds; up to the end by default
 
         Returns:
-            signal of shape (channels, samples), float32 in [-1, 1); what lies beyond the end of
-            the recording is left out
+            signal of shape (channels, samples), float32 in [-1, 1), clipped; what lies beyond the
+            end of the recording is left out
 
         Raises:
-            AudioError: where the window cannot be decoded
+            AudioError: where the window cannot be decoded, holds values that are no numbers, or
+                is not there although the header promises it
         """
         start = min(round(start_s * self.sampling_rate), self.frames)
         count = self.frames - start
         if duration_s is not None:
             count = min(count, round(duration_s * self.sampling_rate))
-        with _sound_errors():
-            self._file.seek(start)
-            return self._file.read(count, dtype="float32", always_2d=True).T
+        self._seek(start)
+        signal = self._read(count).T
+        missing_s = (count - signal.shape[1]) / self.sampling_rate
+        if missing_s > MISSING_TOLERANCE_S:
+            raise AudioError(_cut_off(self.duration_s, missing_s))
+        return signal
 
     def pcm_blocks(self) -> Iterator[np.ndarray]:
         """Read the whole recording as 16-bit samples, `BLOCK_S` at a time.
@@ -100,17 +108,20 @@ class Recording:
         Raises:
             AudioError: where a block cannot be decoded or holds values that are no numbers
         """
-        self._file.seek(0)
-        while True:
-            with _sound_errors():
-                block = self._file.read(
-                    int(BLOCK_S * self.sampling_rate), dtype="float32", always_2d=True
-                )
-            if not len(block):
-                return
-            if not np.isfinite(block).all():
-                raise AudioError("damaged: some samples are not numbers")
-            yield np.clip(np.rint(block * 32768), -32768, 32767).astype("<i2")
+        self._seek(0)
+        while len(block := self._read(int(BLOCK_S * self.sampling_rate))):
+            yield np.rint(block * 32768).astype("<i2")
+
+    def _seek(self, frame: int) -> None:
+        with _sound_errors():
+            self._file.seek(frame)
+
+    def _read(self, count: int) -> np.ndarray:
+        with _sound_errors():
+            samples = self._file.read(count, dtype="float32", always_2d=True)
+        if not np.isfinite(samples).all():
+            raise AudioError("damaged: some samples are not numbers")
+        return np.clip(samples, -1, FULL_SCALE)
 
 
 @contextmanager
@@ -217,7 +228,7 @@ def _open(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile, str]:
 def _open_with_libsndfile(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile, str] | None:
     if path.suffix.casefold() == ".raw":
         return None
-    source: object = path
+    source: object = os.fsencode(path)
     if data := telephony.find_wave_data(path):
         if not data.present_bytes:
             raise AudioError("a header without any sound")
@@ -241,7 +252,11 @@ def _open_headerless(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile,
         return None
     file = stack.enter_context(
         soundfile.SoundFile(
-            path, samplerate=telephony.SAMPLING_RATE, channels=1, format="RAW", subtype=law
+            os.fsencode(path),
+            samplerate=telephony.SAMPLING_RATE,
+            channels=1,
+            format="RAW",
+            subtype=law,
         )
     )
     return file, f"headerless {file.subtype_info}"
@@ -275,7 +290,7 @@ def _decode_with_ffmpeg(path: Path, wave: Path) -> str:
     run = subprocess.run(command, capture_output=True, check=False)
     if run.returncode or not wave.is_file():
         raise AudioError("not a recording, or damaged: neither libsndfile nor ffmpeg can read it")
-    streams = mediainfo_json(str(path)).get("streams", [])
+    streams = mediainfo_json(str(path)).get("streams", []) if which("ffprobe") else []
     codecs = [stream["codec_name"] for stream in streams if stream.get("codec_type") == "audio"]
     return f"ffmpeg {codecs[0] if codecs else 'unknown codec'}"
 

@@ -29,9 +29,9 @@ def set_up(project: Path | str) -> Path:
     """
     from google.colab import drive
 
-    project = Path(project)
+    project = Path(project).absolute()
     install_requirements(project / "requirements.txt")
-    drive.mount(str((project.parent / "drive").absolute()))
+    drive.mount(str(project.parent / "drive"))
     home = project.parent / DRIVE_HOME
     home.mkdir(parents=True, exist_ok=True)
     return home

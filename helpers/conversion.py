@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -52,8 +53,8 @@ AUDIO_SUFFIXES = HEADERLESS_SUFFIXES | {
 FORM_TABLE = "responses.csv"
 """A folder with this file is a form, which notebook 05 reads; its recordings are left to it."""
 
-SAVE_EVERY = 50
-"""Recordings converted between two writes of the table; a killed run repeats at most as many."""
+SAVE_EVERY_S = 5.0
+"""Seconds between two writes of the table; a killed run repeats at most as much."""
 
 MAX_NAME_BYTES = 200
 """Longest file or folder name that is kept whole."""
@@ -132,7 +133,7 @@ class _Run:
         self.rejections: list[Rejection] = []
         self.rows = {row["source"]: row for row in read_conversions(workspace).to_dict("records")}
         self.sources_by_target = {row["path"].casefold(): name for name, row in self.rows.items()}
-        self.unsaved = 0
+        self.saved_at = time.monotonic()
         self.archives = ExitStack()
         self.archive: zipfile.ZipFile | None = None
 
@@ -187,8 +188,7 @@ class _Run:
         except (ArchiveError, AudioError) as error:
             self.rejections.append(Rejection(source.name, str(error)))
             self._forget(source)
-        self.unsaved += 1
-        if self.unsaved >= SAVE_EVERY:
+        if time.monotonic() - self.saved_at > SAVE_EVERY_S:
             self._save()
 
     def _converted(self, source: Source) -> dict[str, object]:
@@ -210,7 +210,7 @@ class _Run:
             "encoding": recording.encoding,
             "sampling_rate": recording.sampling_rate,
             "channels": recording.channels,
-            "duration_s": round(recording.duration_s, 3),
+            "duration_s": round(recording.duration_s, 6),
             "customer": self.customers.customer_of(source.name),
             "content_hash": content_hash,
         }
@@ -243,7 +243,7 @@ class _Run:
     def _save(self) -> None:
         table = pd.DataFrame(list(self.rows.values()), columns=list(COLUMNS))
         write_csv(self.workspace.conversions, table.sort_values("path"))
-        self.unsaved = 0
+        self.saved_at = time.monotonic()
 
 
 def _list_files(data: Path, workspace: Workspace) -> list[Path]:

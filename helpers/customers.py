@@ -50,7 +50,7 @@ def read_customers(folder: Path) -> CustomerTable:
     """
     files, customers = set(), {}
     for path in sorted(folder.glob("*.csv")):
-        table = _read(path)
+        table = _read(path) if path.is_file() else None
         if table is None:
             continue
         files.add(path)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from helpers.errors import TableError
+
 PART_SUFFIX = ".part"
 """Ending of a file that is still being written."""
 
@@ -50,8 +52,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as UTF-8 CSV without its index."""
-    write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
+    """Write a table as UTF-8 CSV without its index.
+
+    Lines end as RFC 4180 says, which makes pandas quote a carriage return in a file name too.
+    """
+    write_bytes(path, table.to_csv(index=False, lineterminator="\r\n").encode())
 
 
 def read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
@@ -63,10 +68,22 @@ def read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
 
     Returns:
         table with exactly these columns
+
+    Raises:
+        TableError: where somebody saved the table in another format
     """
     if not path.is_file():
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
+        table = pd.DataFrame()
+    shifted = not isinstance(table.index, pd.RangeIndex)  # rows with more cells than the header
+    if shifted or not columns.keys() & set(table.columns):
+        raise TableError(
+            f"{path} is not the table with the columns {', '.join(columns)}; save it as CSV in "
+            "UTF-8, divided by commas"
+        )
     table = table.reindex(columns=list(columns), fill_value="")
     for name, kind in columns.items():
         if kind is bool:
@@ -84,4 +101,5 @@ def write_json(path: Path, content: Any) -> None:
 def remove_parts(folder: Path) -> None:
     """Remove what a killed run was still writing anywhere below `folder`."""
     for part in folder.rglob(f".*{PART_SUFFIX}"):
-        part.unlink(missing_ok=True)
+        if part.is_file():
+            part.unlink(missing_ok=True)

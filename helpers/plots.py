@@ -112,7 +112,7 @@ def plot_splits(evaluations: dict[tuple[str, str], Evaluation]) -> Figure:
     axes.set_yticks(range(len(rows)), names)
     axes.axvline(1 / len(STATUSES), linestyle="--", linewidth=1, color="black")
     axes.text(1 / len(STATUSES), -0.75, " chance", fontsize=9)
-    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -1.1), xlabel="UAR with 95 % interval")
+    axes.set(xlim=(0, 1.08), ylim=(len(rows) - 0.5, -1.1), xlabel="UAR with 95 % interval")
     return _finished(figure)
 
 
@@ -135,10 +135,12 @@ def plot_predictions(predictions: pd.DataFrame) -> Figure:
 
 def mark_mismatches(predictions: pd.DataFrame) -> Styler:
     """Show verdicts as a table; rows that differ from what people answered are tinted."""
-    columns = ["path", "expected", "start_status", "end_status", *PROBABILITIES]
-    columns += ["mismatch", "retrained", "counted"]
+    table = predictions.assign(call=predictions["path"].str.rsplit("/", n=1).str[-1])
+    flags = ["mismatch", "retrained", "counted"]
+    table[flags] = table[flags].map({True: "yes", False: ""}.get)
+    table = table[["call", "expected", "start_status", "end_status", *PROBABILITIES, *flags]]
     tint = predictions["mismatch"].map({True: "background-color: #f8d9cf; color: black", False: ""})
-    style = predictions[columns].style.apply(lambda column: tint, axis=0)
+    style = table.style.apply(lambda column: tint, axis=0)
     return style.format(precision=2, subset=list(PROBABILITIES)).hide(axis="index")
 
 

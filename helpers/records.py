@@ -141,6 +141,10 @@ def _list_files(folder: Path, *without: Path) -> list[Path]:
 
 
 def _add(rows, rejections, file: Path, path: str, status: str | None, known: dict | None) -> None:
+    shown = path.encode(errors="replace").decode()
+    if shown != path:
+        rejections.append(Rejection(shown, "its name is not written in UTF-8: rename it"))
+        return
     if status is None:
         rejections.append(
             Rejection(
@@ -163,7 +167,7 @@ def _inspect(file: Path) -> dict[str, object]:
     with open_recording(file) as recording:
         return {
             "content_hash": content_hash(recording),
-            "duration_s": round(recording.duration_s, 3),
+            "duration_s": round(recording.duration_s, 6),
             "sampling_rate": recording.sampling_rate,
             "channels": recording.channels,
         }
@@ -177,17 +181,18 @@ def _settle(
     written = next((decisions[path] for path in twins["path"] if path in decisions), "")
     status = parse_status(written) or (statuses.pop() if len(statuses) == 1 else None)
     names = " | ".join(f"{row.status}: {row.path}" for row in twins.itertuples())
-    conflict = {"path": twins["path"].iloc[0], "statuses": names, "decision": written}
+    paths = list(twins["path"])
+    conflict = {"path": paths[0], "statuses": names, "decision": written, "twins": paths}
     if status is None:
         reason = f"conflict: the same recording has two statuses ({names}); "
         reason += "write satisfied, average or unsatisfied under decision in decisions.csv"
         if written:
             reason += f" (it says {written!r}, which is none of them)"
-        return [], [Rejection(path, reason) for path in twins["path"]], [conflict]
+        return [], [Rejection(path, reason) for path in paths], [conflict]
     fitting = twins[twins["status"] == status]
     kept = (fitting if len(fitting) else twins).iloc[0]
     reason = f"the same recording as {kept['path']}"
-    rejected = [Rejection(path, reason) for path in twins["path"] if path != kept["path"]]
+    rejected = [Rejection(path, reason) for path in paths if path != kept["path"]]
     customer = next((name for name in twins["customer"] if name), "")
     row = {**kept.to_dict(), "status": status, "customer": customer}
     return [row], rejected, [conflict] if written else []
@@ -196,7 +201,7 @@ def _settle(
 def _write_decisions(
     workspace: Workspace, decisions: dict[str, str], conflicts: list[dict]
 ) -> None:
-    listed = {path for conflict in conflicts for path in _paths_in(conflict)}
+    listed = {path for conflict in conflicts for path in conflict["twins"]}
     rest = [
         {"path": path, "statuses": "", "decision": decision}
         for path, decision in decisions.items()
@@ -205,7 +210,3 @@ def _write_decisions(
     if conflicts or rest or workspace.decisions.is_file():
         table = pd.DataFrame([*conflicts, *rest], columns=list(DECISION_COLUMNS))
         write_csv(workspace.decisions, table.sort_values("path"))
-
-
-def _paths_in(conflict: dict) -> list[str]:
-    return [name.split(": ", 1)[1] for name in conflict["statuses"].split(" | ")]

@@ -31,7 +31,7 @@ def make_classifier(seed: int = 0) -> Pipeline:
         seed: of the network's first weights and of the order of training
     """
     network = MLPClassifier(
-        hidden_layer_sizes=(HIDDEN_UNITS,), alpha=0.01, max_iter=500, random_state=seed
+        hidden_layer_sizes=(HIDDEN_UNITS,), alpha=0.01, max_iter=2000, random_state=seed
     )
     return make_pipeline(StandardScaler(), network)
 

@@ -1,0 +1,151 @@
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # small matrices: threads only get in the way
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from helpers.conversion import convert_recordings
+from helpers.dataset import VERDICT_KINDS, build_dataset
+from helpers.evaluation import evaluate
+from helpers.model_store import save_model
+from helpers.records import build_records
+from helpers.training import make_classifier, make_majority, save_evaluations, train_model
+from helpers.workspace import Workspace, open_workspace
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return open_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def shared_calls() -> Path:
+    calls = SHARED_DATA / "calls"
+    if not calls.is_dir():
+        pytest.skip("the recordings of real voices are not here: ../shared/data/calls is missing")
+    return calls
+
+
+@pytest.fixture
+def ffmpeg():
+    """Run ffmpeg with some arguments, or skip where it is not installed."""
+
+    def run(*arguments) -> None:
+        try:
+            command = ["ffmpeg", "-y", "-v", "error", *map(str, arguments)]
+            subprocess.run(command, check=True, capture_output=True)
+        except FileNotFoundError:
+            pytest.skip("ffmpeg is not installed (Debian, Ubuntu: apt-get install ffmpeg)")
+
+    return run
+
+
+def make_voice(
+    duration_s: float, *, sampling_rate: int = 8000, seed: int = 0, pitch: float | None = None
+) -> np.ndarray:
+    """Make a sound as a telephone line carries it: harmonics that swell and fade, and faint noise.
+
+    Returns:
+        signal of shape (samples,), float32, peak 0.5; another seed is another pitch and rhythm
+    """
+    generator = np.random.default_rng(seed)
+    times = np.arange(round(duration_s * sampling_rate)) / sampling_rate
+    pitch = pitch or generator.uniform(100, 250)
+    phase = 2 * np.pi * np.cumsum(pitch * (1 + 0.1 * np.sin(2 * np.pi * 0.7 * times)))
+    phase /= sampling_rate
+    harmonics = sum(np.sin(number * phase) / number for number in range(2, 9))
+    rhythm = np.clip(np.sin(2 * np.pi * generator.uniform(1, 4) * times), 0, None)
+    signal = harmonics * rhythm + 0.003 * generator.standard_normal(len(times))
+    return (0.5 * signal / np.abs(signal).max()).astype(np.float32)
+
+
+def write_call(
+    path: Path,
+    duration_s: float = 2.0,
+    *,
+    sampling_rate: int = 8000,
+    seed: int = 0,
+    pitch: float | None = None,
+    **format_,
+) -> Path:
+    """Write a call, mu-law WAV unless `format_` says otherwise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    signal = make_voice(duration_s, sampling_rate=sampling_rate, seed=seed, pitch=pitch)
+    soundfile.write(path, signal, sampling_rate, **{"subtype": "ULAW", "format": "WAV", **format_})
+    return path
+
+
+PITCHES = {"satisfied": 180.0, "average": 110.0, "unsatisfied": 260.0}
+
+
+def write_archive(folder: Path, *, customers: int = 3) -> Path:
+    """Write a call of each status for each customer, told apart by pitch, and `speakers.csv`."""
+    rows = ["file,customer"]
+    for customer in range(customers):
+        for number, (status, pitch) in enumerate(PITCHES.items()):
+            name = f"{status}/call_{customer}.wav"
+            seed = 10 * customer + number
+            write_call(folder / name, 46, seed=seed, pitch=pitch * (1 + 0.03 * customer))
+            rows.append(f"{name},customer_{customer}")
+    (folder / "speakers.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def write_form(folder: Path, answers: dict[str, tuple[str, str]], *, duration_s=46.0) -> Path:
+    """Write a form: for each upload the status it sounds like and the status people answered."""
+    rows = ["Timestamp,Call recording,File name,Status"]
+    for number, (name, (sounds, answer)) in enumerate(answers.items()):
+        path = folder / "uploads" / name
+        write_call(path, duration_s, seed=100 + number, pitch=PITCHES[sounds] * 1.02)
+        rows.append(f"3/{number + 1}/2026 9:00:00,{name},{name},{answer}")
+    (folder / "responses.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def train(workspace: Workspace, data: Path) -> None:
+    """Do what notebooks 01 to 04 do."""
+    convert_recordings(data, workspace)
+    build_records(workspace)
+    ends = build_dataset(workspace).only(VERDICT_KINDS)
+    models = {"end segments": make_classifier, "majority": make_majority}
+    evaluations = {(name, "customer"): evaluate(ends, make) for name, make in models.items()}
+    save_evaluations(workspace, evaluations)
+    calls = frozenset(ends.segments["content_hash"])
+    save_model(workspace, train_model(ends.features, ends.labels, trained_on=calls))
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory) -> Workspace:
+    folder = tmp_path_factory.mktemp("trained")
+    workspace = open_workspace(folder / "workspace")
+    train(workspace, write_archive(folder / "archive"))
+    return workspace
+
+
+@pytest.fixture
+def trained(trained_once, tmp_path) -> Workspace:
+    """Give a workspace of its own with nine archived calls and a model."""
+    shutil.copytree(trained_once.folder, tmp_path / "trained")
+    return open_workspace(tmp_path / "trained")
+
+
+def snapshot(workspace: Workspace) -> dict[str, tuple[str, int]]:
+    """Content and time of change of every file but the reports."""
+    return {
+        workspace.relative(path): (
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            path.stat().st_mtime_ns,
+        )
+        for path in sorted(workspace.folder.rglob("*"))
+        if path.is_file() and workspace.reports not in path.parents
+    }

@@ -1,0 +1,161 @@
+"""Every notebook is well made, and all of them run on the sample calls."""
+
+import itertools
+import json
+import re
+import tomllib
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import snapshot
+
+from helpers.runner import NOTEBOOKS, main
+from helpers.statuses import STATUSES
+from helpers.workspace import PROJECT_FOLDER, Workspace
+
+PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
+REPOSITORY = tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text())["project"]["urls"][
+    "Repository"
+]
+MAX_LINES = 15
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run all six notebooks once; give the workspace."""
+    folder = tmp_path_factory.mktemp("demo") / "workspace"
+    assert main(["demo", "--workspace", str(folder)]) == 0
+    return Workspace(folder)
+
+
+def test_the_six_notebooks_are_there():
+    assert [path.name[:2] for path in PATHS][:6] == ["01", "02", "03", "04", "05", "06"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+class TestForm:
+    def test_is_valid(self, path):
+        nbformat.validate(read(path))
+
+    def test_is_stripped(self, path):
+        assert [cell.outputs for cell in code_cells(path) if cell.outputs] == []
+        assert {cell.execution_count for cell in code_cells(path)} == {None}
+
+    def test_begins_with_a_title_and_the_badge_of_its_own_path(self, path):
+        first = read(path).cells[0].source
+        number = int(path.name[:2])
+        target = REPOSITORY.removeprefix("https://") + f"/blob/main/notebooks/{path.name}"
+        target = target.replace("github.com/", "github/", 1)
+        assert first.startswith(f"# {number} · ")
+        assert f"](https://colab.research.google.com/{target})" in first
+        assert "**In:**" in first
+        assert "**Out:**" in first
+
+    def test_has_one_guarded_set_up_cell_which_is_the_same_everywhere(self, path):
+        cells = [cell.source for cell in code_cells(path) if "google.colab" in cell.source]
+        assert cells == [code_cells(PATHS[0])[0].source]
+        assert f'"{REPOSITORY}"' in cells[0]
+
+    def test_has_one_parameters_cell_of_plain_literals(self, path):
+        cells = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
+        assert len(cells) == 1
+        for line in cells[0].source.splitlines():
+            assert re.fullmatch(r'[A-Z_]+ = (".*"|[\d.]+)  # .+', line), line
+
+    def test_has_short_cells_after_a_sentence(self, path):
+        lines = [len(cell.source.splitlines()) for cell in code_cells(path)]
+        assert max(lines) <= MAX_LINES
+        kinds = [cell.cell_type for cell in read(path).cells]
+        assert ("code", "code") not in set(itertools.pairwise(kinds))
+
+    def test_ends_with_what_we_have_now(self, path):
+        assert read(path).cells[-1].source.startswith("## What we have now")
+
+    def test_links_only_to_notebooks_that_exist(self, path):
+        text = "".join(cell.source for cell in read(path).cells)
+        for name in re.findall(r"\]\(([^)]+\.ipynb)\)", text):
+            assert name.startswith("https://") or (NOTEBOOKS / name).is_file(), name
+
+
+def test_the_demo_writes_every_file_that_people_expect(demo):
+    for name in (
+        "CallRecords.csv",
+        "rejected_files.csv",
+        "segments_info.pkl",
+        "feature_data.npy",
+        "feature_labels.npy",
+        "features.pkl",
+        "emotion_model.joblib",
+        "scaler.joblib",
+        "feature_data_updated.npy",
+        "feature_labels_updated.npy",
+        "emotion_model_epic_retrained.joblib",
+        "scaler_epic_retrained.joblib",
+        "predictions.csv",
+    ):
+        assert (demo.folder / name).is_file(), name
+
+
+def test_the_demo_uses_all_sample_calls_and_learns_from_the_mismatches(demo):
+    records = pd.read_csv(demo.records)
+    assert records["source"].value_counts().to_dict() == {"archive": 24, "form": 8}
+    assert np.load(demo.feature_data).shape == (48, 180)
+    predictions = pd.read_csv(demo.predictions)
+    learned = predictions["retrained"].sum()
+    assert learned >= 1
+    assert np.load(demo.feature_data_updated).shape == (48 + learned, 180)
+    assert set(predictions["end_status"]) <= set(STATUSES)
+
+
+def test_the_demo_lists_the_broken_upload_with_its_reason(demo):
+    rejected = pd.read_csv(demo.rejected_files).set_index("step")
+    assert rejected.loc["05 form", "reason"] == "text, not sound"
+
+
+def test_the_demo_prints_its_summary_and_the_report(demo, capsys):
+    assert main(["loop", "--workspace", str(demo.folder)]) == 0
+    printed = capsys.readouterr().out
+    for line in (
+        r"calls used +32 \(11 satisfied, 10 average, 11 unsatisfied\)",
+        r"files rejected +\d+, see rejected_files.csv",
+        r"score on unseen customers +UAR 0\.\d\d \(95 % interval",
+        r"verdict differs from the answer +\d of 8",
+        r"retrained +yes, with \d end segments",
+        rf"report +{re.escape(str(demo.reports / 'index.html'))}",
+    ):
+        assert re.search(line, printed), line
+    page = (demo.reports / "index.html").read_text()
+    assert 'href="06_predict_and_retrain.html"' in page
+
+
+def test_a_second_loop_with_nothing_new_changes_no_file(demo):
+    before = snapshot(demo)
+    assert main(["loop", "--workspace", str(demo.folder)]) == 0
+    assert snapshot(demo) == before
+
+
+def test_a_notebook_that_fails_says_which_one_and_why(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    arguments = ["train", "--workspace", str(tmp_path / "w"), "--data", str(tmp_path / "empty")]
+    assert main(arguments) == 1
+    message = capsys.readouterr().err
+    assert "01_setup_and_conversion.ipynb stopped" in message
+    assert "set DATA to the folder that holds the zips" in message
+
+
+def test_executed_notebooks_show_no_warning_and_no_error(demo):
+    for path in sorted(demo.reports.glob("*.ipynb")):
+        for cell in json.loads(path.read_text())["cells"]:
+            for output in cell.get("outputs", []):
+                assert output["output_type"] != "error", path.name
+                assert output.get("name") != "stderr", (path.name, output.get("text"))
