@@ -141,6 +141,7 @@ def mark_mismatches(predictions: pd.DataFrame) -> Styler:
     table = table[["call", "expected", "start_status", "end_status", *PROBABILITIES, *flags]]
     tint = predictions["mismatch"].map({True: "background-color: #f8d9cf; color: black", False: ""})
     style = table.style.apply(lambda column: tint, axis=0)
+    style = style.set_table_attributes('style="font-size: 85%"')
     return style.format(precision=2, subset=list(PROBABILITIES)).hide(axis="index")
 
 
