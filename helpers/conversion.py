@@ -138,6 +138,7 @@ class _Run:
         self.archive: zipfile.ZipFile | None = None
 
     def __enter__(self) -> "_Run":
+        self._save()  # the table takes its name before a folder of recordings can
         return self
 
     def __exit__(self, *_error) -> None:
@@ -151,13 +152,15 @@ class _Run:
             if file in self.customers.files:
                 continue
             if file.suffix.casefold() != ".zip":
-                state = file.stat()
+                state = file.stat() if file.exists() else file.lstat()
                 fingerprint = f"changed {state.st_mtime_ns}, {state.st_size} bytes"
                 sources.append(Source(_display(file), relative, fingerprint, file, None))
                 continue
             try:
                 with open_archive(file) as archive:
                     entries = list_entries(archive)
+                if not entries:
+                    raise ArchiveError("the zip holds no file")
             except ArchiveError as error:
                 self.rejections.append(Rejection(_display(file), str(error)))
                 continue
@@ -186,8 +189,9 @@ class _Run:
             _refuse_notes(source.relative)
             self.rows[source.name] = self._converted(source)
         except (ArchiveError, AudioError) as error:
-            self.rejections.append(Rejection(source.name, str(error)))
-            self._forget(source)
+            self._reject(source, str(error))
+        except OSError as error:
+            self._reject(source, f"cannot be read or stored: {error.strerror}")
         if time.monotonic() - self.saved_at > SAVE_EVERY_S:
             self._save()
 
@@ -216,16 +220,18 @@ class _Run:
         }
 
     def _target(self, source: Source) -> Path:
-        *folders, name = source.relative.parts
-        stem = _stem(name)
-        folder = self.workspace.dataset.joinpath(*map(_short, folders))
-        target = folder / f"{_short(stem)}.wav"
+        if row := self.rows.get(source.name):
+            return self.workspace.folder / row["path"]
+        *folders, stem = (_short(_stem(part)) for part in source.relative.parts)
+        folder = self.workspace.dataset.joinpath(*folders)
+        target = folder / f"{stem}.wav"
         owner = self.sources_by_target.get(self.workspace.relative(target).casefold(), source.name)
         if owner == source.name:
             return target
-        return folder / f"{_short(stem)}-{_short_hash(source.name)}.wav"
+        return folder / f"{stem}-{_short_hash(source.name)}.wav"
 
-    def _forget(self, source: Source) -> None:
+    def _reject(self, source: Source, reason: str) -> None:
+        self.rejections.append(Rejection(source.name, reason))
         if row := self.rows.pop(source.name, None):
             (self.workspace.folder / row["path"]).unlink(missing_ok=True)
             self.sources_by_target.pop(row["path"].casefold(), None)
@@ -247,15 +253,17 @@ class _Run:
 
 
 def _list_files(data: Path, workspace: Workspace) -> list[Path]:
-    files = []
-    for folder, subfolders, names in os.walk(data):
-        subfolders[:] = [
-            name
-            for name in subfolders
-            if Path(folder, name) != workspace.folder
-            and not Path(folder, name, FORM_TABLE).is_file()
-        ]
-        files += [Path(folder, name) for name in names]
+    """List files; links to folders, such as Drive's shortcuts, are followed, each folder once."""
+    files, seen = [], {workspace.folder.resolve()}
+    for name, subfolders, names in os.walk(data, followlinks=True):
+        folder = Path(name)
+        subfolders.sort()
+        is_form = folder != data and (folder / FORM_TABLE).is_file()
+        if is_form or folder.resolve() in seen:
+            subfolders.clear()
+            continue
+        seen.add(folder.resolve())
+        files += [folder / name for name in names]
     return sorted(files)
 
 
@@ -299,4 +307,4 @@ def _short_hash(text: str) -> str:
 
 
 def _display(path: Path | str) -> str:
-    return os.fsencode(path).decode(errors="replace")
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -5,7 +5,7 @@ stays in `predictions.csv`. What the model learns is worked out anew each time f
 and the calls' present statuses, so that a corrected status corrects the training data too.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,21 +54,11 @@ statuses; `counted`: the verdict counts in the score; `model`: version that judg
 """
 
 
-@dataclass(frozen=True)
-class Retraining:
-    """What a retraining did, and why.
-
-    Attributes:
-        happened: whether a model was trained
-        reason: in one sentence
-        before: scores on archived calls of other customers, trained on the archive alone
-        after: the same, trained on archive and feedback
-    """
+class Retraining(NamedTuple):
+    """Whether a model was trained, and why, in one sentence."""
 
     happened: bool
     reason: str
-    before: Evaluation | None = None
-    after: Evaluation | None = None
 
 
 def learn_from_form(workspace: Workspace) -> tuple[pd.DataFrame, Retraining]:
@@ -127,6 +117,9 @@ def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Retraining
     The feedback is the end segment of every call longer than 45 s whose end was judged
     differently from its expected status. Where there is none, the first model is the current one.
 
+    With the model its scores are kept: on archived calls of other customers, trained on the
+    archive alone (`before`) and on archive and feedback (`after`).
+
     Args:
         workspace: with the archive's features
         predictions: with the columns `COLUMNS`
@@ -154,7 +147,7 @@ def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Retraining
     save_model(workspace, model, name=RETRAINED, scores=scores)
     calls = "1 call" if len(feedback) == 1 else f"{len(feedback)} calls"
     reason = f"the model learned from {calls} that it had judged differently from people"
-    return Retraining(True, reason, before, after)
+    return Retraining(True, reason)
 
 
 def score_predictions(predictions: pd.DataFrame) -> Evaluation | None:

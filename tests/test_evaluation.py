@@ -1,0 +1,332 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.metrics import classification_report, confusion_matrix, recall_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from helpers.dataset import Dataset
+from helpers.errors import CallEmotionError
+from helpers.evaluation import (
+    SPLITS,
+    Evaluation,
+    bootstrap_interval,
+    evaluate,
+    group_segments,
+    unweighted_average_recall,
+)
+from helpers.statuses import STATUSES
+
+STATUS = st.sampled_from(STATUSES)
+
+
+class Witness(ClassifierMixin, BaseEstimator):
+    """A classifier that writes down what it is shown, and always answers `average`."""
+
+    def __init__(self, seen: list) -> None:
+        self.seen = seen
+
+    def fit(self, features, labels):
+        self.classes_ = np.unique(labels)
+        self.seen.append({"fit": features.copy(), "labels": list(labels)})
+        return self
+
+    def predict(self, features):
+        self.seen[-1]["predict"] = features.copy()
+        return np.full(len(features), "average")
+
+
+def make_dataset(statuses, *, customers=None, kinds=("start", "end"), features=None) -> Dataset:
+    """Make a dataset with one row per call and kind; by default a row's feature is its number."""
+    customers = customers or [""] * len(statuses)
+    rows = [
+        {"path": f"{call}.wav", "status": status, "kind": kind, "content_hash": f"hash {call}",
+         "customer": customer}
+        for call, (status, customer) in enumerate(zip(statuses, customers, strict=True))
+        for kind in kinds
+    ]  # fmt: skip
+    if features is None:
+        features = np.arange(len(rows), dtype=np.float64).reshape(-1, 1)
+    return Dataset(features, pd.DataFrame(rows))
+
+
+def witness(dataset: Dataset, **options) -> list[dict]:
+    seen: list[dict] = []
+    evaluate(dataset, lambda: Witness(seen), **options)
+    return seen
+
+
+def rows_of(features: np.ndarray) -> list[int]:
+    return features[:, 0].astype(int).tolist()
+
+
+def leaking(*, customers: int, calls_each: int, seed: int = 0) -> Dataset:
+    """A dataset whose features tell the customer and nothing else."""
+    generator = np.random.default_rng(seed)
+    statuses = np.repeat(generator.permutation(np.resize(STATUSES, customers)), calls_each)
+    names = [f"customer {number // calls_each}" for number in range(len(statuses))]
+    identity = np.repeat(generator.standard_normal((customers, 20)), 2 * calls_each, axis=0)
+    features = identity + 0.001 * generator.standard_normal(identity.shape)
+    return make_dataset(statuses.tolist(), customers=names, features=features)
+
+
+@pytest.mark.parametrize(
+    "split, expected",
+    [
+        ("segment", ["0", "1", "2", "3", "4", "5"]),
+        ("call", ["hash 0", "hash 0", "hash 1", "hash 1", "hash 2", "hash 2"]),
+        ("customer", ["Ann", "Ann", "hash 1", "hash 1", "Ann", "Ann"]),
+    ],
+)
+def test_a_call_of_an_unknown_customer_is_a_group_of_its_own(split, expected):
+    dataset = make_dataset(["average"] * 3, customers=["Ann", "", "Ann"])
+    assert group_segments(dataset, split).tolist() == expected
+
+
+def test_an_unknown_split_is_named():
+    with pytest.raises(ValueError, match=r"split is 'speaker', expected one of \['customer'"):
+        evaluate(make_dataset(STATUSES * 3), DummyClassifier, split="speaker")
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    calls=st.lists(st.tuples(STATUS, st.sampled_from(["", *"ABCDEFG"])), min_size=6, max_size=30),
+    split=st.sampled_from(["customer", "call"]),
+    seed=st.integers(0, 9),
+)
+def test_no_group_is_ever_on_both_sides(calls, split, seed):
+    statuses, customers = zip(*calls, strict=True)
+    dataset = make_dataset(statuses, customers=customers)
+    groups = group_segments(dataset, split)
+    counts = pd.Series(groups).groupby(dataset.labels).nunique()
+    if len(counts) < 2 or counts.min() < 2:
+        with pytest.raises(CallEmotionError, match="too few calls"):
+            witness(dataset, split=split, seed=seed)
+        return
+    folds = witness(dataset, split=split, seed=seed)
+    assert 2 <= len(folds) <= 5
+    for fold in folds:
+        train, test = rows_of(fold["fit"]), rows_of(fold["predict"])
+        assert not set(groups[train]) & set(groups[test])
+        assert fold["labels"] == dataset.labels[train].tolist()
+        assert sorted(train + test) == list(range(len(groups)))
+    judged = [row for fold in folds for row in rows_of(fold["predict"])]
+    assert sorted(judged) == list(range(len(groups)))
+
+
+def test_the_segment_split_does_separate_the_segments_of_a_call():
+    dataset = make_dataset(STATUSES * 5)
+    calls = group_segments(dataset, "call")
+    folds = witness(dataset, split="segment")
+    assert any(
+        set(calls[rows_of(fold["fit"])]) & set(calls[rows_of(fold["predict"])]) for fold in folds
+    )
+
+
+def test_scaling_is_learned_inside_the_fold():
+    dataset, seen = make_dataset(STATUSES * 5), []
+    evaluate(dataset, lambda: make_pipeline(StandardScaler(), Witness(seen)))
+    for fold in seen:
+        assert fold["fit"].mean() == pytest.approx(0, abs=1e-12)
+        assert fold["fit"].std() == pytest.approx(1)
+    assert max(abs(fold["predict"].mean()) for fold in seen) > 0.01
+
+
+def test_every_fold_has_a_new_model():
+    models = []
+    evaluate(make_dataset(STATUSES * 5), lambda: models.append(Witness([])) or models[-1])
+    assert len(models) == 5
+    assert [len(model.seen) for model in models] == [1] * 5
+
+
+def test_only_the_segments_that_decide_a_call_are_judged():
+    dataset = make_dataset(STATUSES * 5, kinds=("start", "end", "whole"))
+    evaluation = evaluate(dataset, lambda: Witness([]), split="call")
+    expected = dataset.segments[dataset.segments["kind"] != "start"].reset_index(drop=True)
+    assert list(evaluation.segments) == ["path", "status", "predicted", "group"]
+    assert evaluation.segments["path"].tolist() == expected["path"].tolist()
+    assert evaluation.segments["status"].tolist() == expected["status"].tolist()
+    assert evaluation.segments["group"].tolist() == expected["content_hash"].tolist()
+    assert set(evaluation.segments["predicted"]) == {"average"}
+
+
+def test_extra_rows_train_in_every_fold_and_are_never_judged():
+    dataset = make_dataset(STATUSES * 5)
+    extra = (np.array([[-1.0], [-2.0]]), np.array(["satisfied", "unsatisfied"]))
+    folds = witness(dataset, extra=extra)
+    plain = witness(dataset)
+    assert len(folds) == 5
+    for fold, without in zip(folds, plain, strict=True):
+        np.testing.assert_array_equal(fold["fit"], np.concatenate([without["fit"], extra[0]]))
+        assert fold["labels"] == [*without["labels"], "satisfied", "unsatisfied"]
+        np.testing.assert_array_equal(fold["predict"], without["predict"])
+        assert fold["predict"].min() >= 0
+
+
+@pytest.mark.parametrize(
+    "customers, calls_each, split, low, high",
+    [
+        (90, 1, "segment", 0.8, 1.0),
+        (90, 1, "call", 0.15, 0.5),
+        (90, 1, "customer", 0.15, 0.5),
+        (45, 4, "segment", 0.95, 1.0),
+        (45, 4, "call", 0.95, 1.0),
+        (45, 4, "customer", 0.15, 0.5),
+    ],
+)
+def test_who_calls_is_worth_nothing_where_the_split_is_honest(
+    customers, calls_each, split, low, high
+):
+    dataset = leaking(customers=customers, calls_each=calls_each)
+    evaluation = evaluate(dataset, lambda: KNeighborsClassifier(1), split=split)
+    assert low <= evaluation.uar <= high
+
+
+def test_what_is_really_in_the_features_is_found_by_every_split():
+    statuses = np.resize(STATUSES, 60).tolist()
+    codes = np.repeat([STATUSES.index(status) for status in statuses], 2)
+    dataset = make_dataset(statuses, features=codes.reshape(-1, 1).astype(float))
+    for split in SPLITS:
+        assert evaluate(dataset, lambda: KNeighborsClassifier(1), split=split).uar == 1
+
+
+@pytest.mark.parametrize(
+    "statuses, customers",
+    [
+        (["average"], None),
+        (["average"] * 9, None),
+        (["average", "satisfied"], None),
+        (["average"] * 5 + ["satisfied"], None),
+        (["average", "satisfied"] * 4, ["Ann"] * 8),
+        (["average", "satisfied"] * 4, ["Ann", "Bob"] * 4),
+    ],
+)
+def test_too_few_customers_to_hold_some_out_are_counted(statuses, customers):
+    dataset = make_dataset(statuses, customers=customers)
+    with pytest.raises(CallEmotionError, match=r"too few calls .*'average': .*Add recordings"):
+        evaluate(dataset, lambda: Witness([]))
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_one_others():
+    dataset = make_dataset(STATUSES * 8)
+    first, again, other = (
+        [rows_of(fold["predict"]) for fold in witness(dataset, seed=seed)] for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    "true, predicted, expected",
+    [
+        (["average"], ["average"], 1),
+        (["average"], ["satisfied"], 0),
+        (["average", "average", "satisfied"], ["average"] * 3, 1 / 2),
+        (["average"] * 3 + ["satisfied"], ["average", "x", "x", "satisfied"], 2 / 3),
+        (list(STATUSES), list(STATUSES), 1),
+    ],
+)
+def test_every_status_weighs_the_same(true, predicted, expected):
+    assert unweighted_average_recall(true, predicted) == pytest.approx(expected)
+
+
+def test_no_calls_have_no_average_recall():
+    assert np.isnan(unweighted_average_recall([], []))
+
+
+@given(st.lists(st.tuples(STATUS, STATUS), min_size=1))
+def test_the_average_recall_is_that_of_scikit_learn(pairs):
+    true, predicted = zip(*pairs, strict=True)
+    expected = recall_score(true, predicted, labels=sorted(set(true)), average="macro")
+    assert unweighted_average_recall(true, predicted) == pytest.approx(expected)
+
+
+def random_evaluation(calls: int = 60, seed: int = 0) -> Evaluation:
+    generator = np.random.default_rng(seed)
+    true, guessed = generator.choice(STATUSES, (2, calls))
+    predicted = np.where(generator.random(calls) < 0.5, true, guessed)
+    columns = {"path": "call.wav", "status": true, "predicted": predicted}
+    return Evaluation("call", pd.DataFrame({**columns, "group": np.arange(calls).astype(str)}))
+
+
+@pytest.mark.parametrize("calls, seed", [(1, 0), (2, 0), (60, 0), (60, 1)])
+def test_report_and_confusion_are_those_of_scikit_learn(calls, seed):
+    evaluation = random_evaluation(calls, seed)
+    true, predicted = evaluation.segments["status"], evaluation.segments["predicted"]
+    expected = classification_report(
+        true, predicted, labels=STATUSES, output_dict=True, zero_division=0
+    )
+    for status, row in evaluation.report.iterrows():
+        for name in ("precision", "recall", "f1-score"):
+            assert row[name] == pytest.approx(expected[status][name], abs=0.005)
+        assert row["calls"] == expected[status]["support"]
+    assert list(evaluation.report.index) == list(STATUSES)
+    matrix = confusion_matrix(true, predicted, labels=STATUSES)
+    np.testing.assert_array_equal(evaluation.confusion, matrix)
+    assert list(evaluation.confusion.index) == list(evaluation.confusion) == list(STATUSES)
+    assert evaluation.confusion.to_numpy().sum() == calls
+    assert evaluation.accuracy == pytest.approx(np.mean(true == predicted))
+
+
+def test_the_summary_holds_plain_numbers():
+    evaluation = random_evaluation()
+    summary = evaluation.summary()
+    low, high = evaluation.uar_interval
+    assert summary == {
+        "split": "call",
+        "calls": 60,
+        "accuracy": round(evaluation.accuracy, 3),
+        "uar": round(evaluation.uar, 3),
+        "uar_low": round(low, 3),
+        "uar_high": round(high, 3),
+    }
+    assert {type(value) for value in summary.values()} == {str, int, float}
+
+
+@pytest.mark.parametrize("answer, expected", [("right", (1, 1)), ("wrong", (0, 0))])
+def test_without_any_doubt_the_interval_is_a_point(answer, expected):
+    true = np.resize(STATUSES, 30)
+    predicted = true if answer == "right" else np.roll(true, 1)
+    assert bootstrap_interval(true, predicted, groups=np.arange(30)) == expected
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_interval_holds_the_score(seed):
+    evaluation = random_evaluation(seed=seed)
+    low, high = evaluation.uar_interval
+    assert low < evaluation.uar < high
+
+
+def test_calls_of_fewer_customers_give_a_wider_interval():
+    true = np.resize(STATUSES, 120)
+    right = np.repeat(np.resize([True, False, True], 12), 10)
+    predicted = np.where(right, true, np.roll(true, 1))
+
+    def width(groups) -> float:
+        low, high = bootstrap_interval(true, predicted, groups=groups)
+        return high - low
+
+    by_call, by_customer = width(np.arange(120)), width(np.repeat(np.arange(12), 10))
+    assert by_customer > 2 * by_call > 0
+
+
+def test_the_interval_is_the_same_each_time_and_follows_its_seed():
+    evaluation = random_evaluation()
+    columns = [evaluation.segments[name] for name in ("status", "predicted")]
+    first, again, other = (
+        bootstrap_interval(*columns, groups=evaluation.segments["group"], seed=seed)
+        for seed in (0, 0, 1)
+    )
+    assert first == again == evaluation.uar_interval != other
+
+
+def test_groups_of_one_size_give_the_interval_of_drawing_their_scores():
+    true = np.repeat("average", 200)
+    predicted = np.where(np.arange(200) < 120, "average", "satisfied")
+    low, high = bootstrap_interval(true, predicted, groups=np.arange(200))
+    spread = 1.96 * np.sqrt(0.6 * 0.4 / 200)  # of a share, where each call is drawn by itself
+    assert (low, high) == pytest.approx((0.6 - spread, 0.6 + spread), abs=0.01)

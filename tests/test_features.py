@@ -1,0 +1,138 @@
+import librosa
+import numpy as np
+import pytest
+import soundfile
+from conftest import make_voice, write_call
+
+from helpers.audio import open_recording
+from helpers.errors import AudioError
+from helpers.features import (
+    FEATURE_NAMES,
+    SAMPLING_RATE,
+    call_features,
+    classic_features,
+    recording_features,
+)
+
+NOTES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
+
+
+def test_each_of_the_180_numbers_has_a_name_of_its_own():
+    assert len(FEATURE_NAMES) == len(set(FEATURE_NAMES)) == 180
+    assert FEATURE_NAMES[0] == "mfcc_01_mean"
+    assert FEATURE_NAMES[40:52] == tuple(f"chroma_{note}_mean" for note in NOTES)
+    assert FEATURE_NAMES[-1] == "mel_128_mean"
+
+
+@pytest.mark.parametrize("sampling_rate", [8000, 16_000, 22_050, 44_100])
+def test_the_features_are_those_of_three_separate_calls_of_librosa(sampling_rate):
+    signal = make_voice(3, sampling_rate=sampling_rate)
+    sound = librosa.resample(signal, orig_sr=sampling_rate, target_sr=22_050)
+    spectrum = np.abs(librosa.stft(sound))
+    expected = np.concatenate(
+        [
+            librosa.feature.mfcc(y=sound, sr=22_050, n_mfcc=40).mean(axis=1),
+            librosa.feature.chroma_stft(S=spectrum, sr=22_050).mean(axis=1),
+            librosa.feature.melspectrogram(y=sound, sr=22_050).mean(axis=1),
+        ]
+    )
+    features = classic_features(signal, sampling_rate)
+    assert (features.shape, features.dtype) == ((180,), np.float32)
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("pitch, note", [(261.63, "C"), (440.0, "A"), (466.16, "A#")])
+def test_a_tone_is_strongest_in_its_pitch_class(pitch, note):
+    tone = np.sin(2 * np.pi * pitch * np.arange(8000) / 8000).astype(np.float32)
+    chroma = classic_features(tone, 8000)[40:52]
+    assert FEATURE_NAMES[40 + chroma.argmax()] == f"chroma_{note}_mean"
+
+
+@pytest.mark.filterwarnings("ignore:n_fft=2048 is too large", "ignore:Trying to estimate tuning")
+@pytest.mark.parametrize("signal", [np.ones(1), np.zeros(100), np.zeros(8000), np.ones(8000)])
+def test_even_sound_without_content_gives_180_numbers(signal):
+    features = classic_features(signal.astype(np.float32), 8000)
+    assert features.shape == (180,)
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("duration_s, segments", [(1, 1), (10, 1), (45, 1), (46, 2)])
+def test_a_call_above_45_seconds_has_two_segments(tmp_path, duration_s, segments):
+    features = call_features(write_call(tmp_path / "call.wav", duration_s))
+    assert (features.shape, features.dtype) == ((segments, 180), np.float32)
+
+
+@pytest.mark.parametrize("sampling_rate, frames", [(8000, 800_001), (11_025, 600_000)])
+def test_a_long_call_is_described_by_its_first_20_and_last_25_seconds(
+    tmp_path, sampling_rate, frames
+):
+    signal = make_voice(101, sampling_rate=sampling_rate)[:frames]
+    soundfile.write(tmp_path / "call.wav", signal, sampling_rate, subtype="ULAW")
+    start, _ = soundfile.read(tmp_path / "call.wav", stop=20 * sampling_rate, dtype="float32")
+    end, _ = soundfile.read(tmp_path / "call.wav", start=-25 * sampling_rate, dtype="float32")
+    expected = [classic_features(part, sampling_rate) for part in (start, end)]
+    np.testing.assert_array_equal(call_features(tmp_path / "call.wav"), expected)
+
+
+def test_what_lies_between_the_segments_does_not_matter(tmp_path):
+    signal = make_voice(60)
+    other = signal.copy()
+    other[20 * 8000 : 35 * 8000] = 0
+    for name, samples in (("one.wav", signal), ("other.wav", other)):
+        soundfile.write(tmp_path / name, samples, 8000)
+    one, changed = (call_features(tmp_path / name) for name in ("one.wav", "other.wav"))
+    np.testing.assert_array_equal(one, changed)
+
+
+def test_two_channels_are_mixed(tmp_path):
+    customer, agent = make_voice(3, seed=0), make_voice(3, seed=1)
+    soundfile.write(
+        tmp_path / "two.wav", np.stack([customer, agent], axis=1), 8000, subtype="FLOAT"
+    )
+    soundfile.write(tmp_path / "mix.wav", (customer + agent) / 2, 8000, subtype="FLOAT")
+    two, mix = (call_features(tmp_path / name) for name in ("two.wav", "mix.wav"))
+    np.testing.assert_allclose(two, mix, rtol=1e-5)
+
+
+def test_an_open_recording_gives_the_same_as_its_path(tmp_path):
+    path = write_call(tmp_path / "call.wav")
+    with open_recording(path) as recording:
+        np.testing.assert_array_equal(recording_features(recording), call_features(path))
+
+
+@pytest.mark.parametrize(
+    "signal, sentence",
+    [
+        (make_voice(0.5), "too short: 0.50 s; a call has at least 1 s"),
+        (make_voice(1)[:-1], "too short: 1.00 s"),
+        (0 * make_voice(2), "silent: nothing is heard in the segments that are judged"),
+        (0.0015 * make_voice(50), "silent: nothing is heard"),
+        (0 * make_voice(2) + 0.25, "silent: nothing is heard"),
+        (np.concatenate([np.zeros(21 * 8000), make_voice(3), np.zeros(26 * 8000)]), "silent"),
+    ],
+)
+def test_a_call_without_anything_to_hear_is_refused(tmp_path, signal, sentence):
+    soundfile.write(tmp_path / "call.wav", signal, 8000)
+    with pytest.raises(AudioError, match=sentence):
+        call_features(tmp_path / "call.wav")
+
+
+@pytest.mark.filterwarnings("ignore:Trying to estimate tuning")
+def test_one_segment_with_sound_is_enough(tmp_path):
+    signal = np.concatenate([make_voice(3), np.zeros(47 * 8000)])
+    soundfile.write(tmp_path / "call.wav", signal, 8000)
+    assert np.isfinite(call_features(tmp_path / "call.wav")).all()
+
+
+@pytest.mark.parametrize(
+    "content, sentence", [(None, "no such file"), (b"", "empty file"), (b"hi", "text, not sound")]
+)
+def test_a_file_that_is_no_recording_is_refused(tmp_path, content, sentence):
+    if content is not None:
+        (tmp_path / "call.wav").write_bytes(content)
+    with pytest.raises(AudioError, match=sentence):
+        call_features(tmp_path / "call.wav")
+
+
+def test_the_rate_of_the_recipe_is_the_default_of_librosa():
+    assert librosa.feature.melspectrogram.__kwdefaults__["sr"] == SAMPLING_RATE
