@@ -1,7 +1,8 @@
 """What the ingestion asks of a form, wherever its responses are."""
 
-from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from forms_ingest.responses import Response
 
 
 class Upload(NamedTuple):
@@ -10,12 +11,23 @@ class Upload(NamedTuple):
     Attributes:
         file_id: never changes and is never reused
         name: as the form stored it, such as `call_7 - Maria Lopez.wav`
-        fingerprint: changes when the content does
+        size: in bytes
+        algorithm: of the checksum, `sha256` or `md5`
+        checksum: of the content, in hexadecimal digits
+        resource_key: key that some shared links need beside the id; secret
     """
 
     file_id: str
     name: str
-    fingerprint: str
+    size: int
+    algorithm: str
+    checksum: str
+    resource_key: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Algorithm and checksum in one word: changes when the content does."""
+        return f"{self.algorithm} {self.checksum}"
 
 
 class Form(Protocol):
@@ -25,26 +37,29 @@ class Form(Protocol):
         """Read the response table as text, header first.
 
         Raises:
-            FormError: where it cannot be read
+            SettingsError: where it is not there, or not for us
+            RetryLaterError: where it could not be read this time
         """
         ...
 
-    def find_upload(self, reference: str, file_name: str) -> Upload:
-        """Find the file that a response names.
+    def find_upload(self, response: Response) -> Upload:
+        """Find the file that a response names, with its present size and checksum.
 
-        Args:
-            reference: what the response's upload column holds
-            file_name: what the submitter typed as its name, may be empty
+        May be called from several threads at once.
 
         Raises:
-            FormError: where no file, or more than one, fits
+            FormError: where no file, or more than one, fits, or it cannot be verified
+            RetryLaterError: where it may be there later
         """
         ...
 
-    def download(self, upload: Upload, target: Path) -> None:
-        """Copy an upload to `target`.
+    def read_part(self, upload: Upload, start: int, count: int) -> bytes:
+        """Read up to `count` bytes of an upload from `start` on; what comes is not trusted.
+
+        May be called from several threads at once.
 
         Raises:
-            FormError: where it cannot be fetched whole
+            FormError: where the upload cannot be read
+            RetryLaterError: where it could not be read this time
         """
         ...

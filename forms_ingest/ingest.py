@@ -1,29 +1,56 @@
-"""One run over a form: every upload ends in `audio_data` or in `rejected_files.csv`."""
+"""One run over a form: every upload ends in `audio_data`, in quarantine, or is tried again."""
 
+import errno
 import os
-import tempfile
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
-from forms_ingest.form import Form
-from forms_ingest.ledger import PLACED, read_ledger, write_ledger
+from forms_ingest.errors import (
+    AuthenticationError,
+    RetryLaterError,
+    SettingsError,
+    StopRunError,
+)
+from forms_ingest.form import Form, Upload
+from forms_ingest.ledger import (
+    PLACED,
+    QUARANTINED,
+    RETRY,
+    SUPERSEDED,
+    Ledger,
+    Row,
+    owned_paths,
+    read_ledger,
+    write_ledger,
+)
 from forms_ingest.plan import (
     KEEP,
     PLACE,
-    REJECT,
+    QUARANTINE,
     RENAME,
     REPEAT,
+    SUPERSEDE,
     Action,
+    Disk,
+    failed_row,
     make_plan,
+    orphans,
     pending_row,
-    rejected_row,
 )
-from forms_ingest.responses import ColumnTitles, parse_responses
-from helpers.audio import open_recording, write_pcm
+from forms_ingest.plan import RETRY as RETRY_KIND
+from forms_ingest.responses import Response, parse_responses
+from forms_ingest.settings import FormSettings
+from forms_ingest.transfer import digest, fetch_verified
+from helpers.audio import content_hash, open_recording, write_pcm
 from helpers.errors import AudioError, FormError
-from helpers.files import remove_parts, replacing
+from helpers.files import remove_parts, replacing, write_json
 from helpers.progress import progress
 from helpers.rejections import Rejection, record_rejections
 from helpers.workspace import Workspace
@@ -35,120 +62,295 @@ OUTCOMES = {
     PLACE: "placed",
     RENAME: "renamed",
     KEEP: "unchanged",
-    REPEAT: "repeated",
-    REJECT: "rejected",
+    REPEAT: "unchanged",
+    SUPERSEDE: "superseded",
+    QUARANTINE: "quarantined",
+    RETRY_KIND: "to be retried",
 }
 """What the table of a run says about each kind of action."""
+
+COLUMNS = ("row", "upload", "answer", "status", "outcome", "path", "reason")
+"""Columns of the table of a run."""
+
+WORKERS = 4
+"""Uploads that are looked up or fetched at the same time."""
+
+BATCH = 16
+"""Uploads that are on disk as part files at the same time, at most."""
+
+FEWEST = 0.5
+"""Share of the uploads known so far below which a sheet is not believed."""
+
+
+class AlreadyRunningError(FormError):
+    """Another run works on this workspace."""
+
+
+class Fetched(NamedTuple):
+    """An upload's verified content, or why there is none."""
+
+    upload: Upload | None
+    part: Path | None
+    error: FormError | None
 
 
 def ingest_responses(
     form: Form,
     workspace: Workspace,
     *,
-    titles: ColumnTitles | None = None,
+    settings: FormSettings | None = None,
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """Put every uploaded call into `audio_data` with its status in the name.
 
-    Calls are stored as 16-bit PCM WAV. A changed answer renames its call. A run that was killed
-    goes on where it was; a second run with nothing new fetches and changes nothing.
+    What is fetched is compared with the checksum of the form's storage before it is put in place,
+    at once or not at all. WAV recordings stay byte for byte what was uploaded, other encodings are
+    stored as 16-bit PCM WAV. A changed answer renames its call. A run that was killed goes on where
+    it was; a second run with nothing new fetches and changes nothing.
 
     Args:
         form: where responses and uploads are
         workspace: where calls, ledger and rejections go
-        titles: column titles of the response table
+        settings: column titles and spellings of the answers
         dry_run: only show what would be done
 
     Returns:
-        one row per response: `row, upload, answer, status, outcome, path, reason`
+        one row per response and upload, with the columns `COLUMNS`
 
     Raises:
-        FormError: where the responses cannot be read
-        TableError: where the response table lacks a column
+        SettingsError: where the sheet, a column or a folder is not what the settings say
+        AuthenticationError: where the credentials are not accepted
+        RetryLaterError: where the responses could not be read this time
+        StopRunError: where a daily limit is reached or the disk is full; what is in place is kept
+        AlreadyRunningError: where another run works on this workspace
     """
-    responses = parse_responses(form.read_rows(), titles)
-    ledger = read_ledger(workspace)
-    plan = make_plan(
-        responses,
-        form.find_upload,
-        ledger=ledger,
-        exists=lambda path: (workspace.folder / path).is_file(),
-        folder=workspace.audio_data.name,
-    )
+    settings = settings or FormSettings()
     if dry_run:
-        return _tabulate(plan)
+        return _tabulate(_plan(form, workspace, settings, read_ledger(workspace)))
+    try:
+        with FileLock(workspace.form_lock, timeout=0):
+            return _ingest(form, workspace, settings)
+    except Timeout:
+        raise AlreadyRunningError(f"another run is already working on {workspace.folder}") from None
+
+
+def _ingest(form: Form, workspace: Workspace, settings: FormSettings) -> pd.DataFrame:
+    ledger = read_ledger(workspace)
+    plan = _plan(form, workspace, settings, ledger)
     workspace.audio_data.mkdir(parents=True, exist_ok=True)
     remove_parts(workspace.folder)
-    done = [
-        _carry_out(action, form, workspace, ledger) for action in progress(plan, "Form responses")
-    ]
-    write_ledger(workspace, ledger)
-    _list_rejections(workspace, done)
-    return _tabulate(done)
-
-
-def _carry_out(action: Action, form: Form, workspace: Workspace, ledger: dict) -> Action:
-    if action.kind not in (PLACE, RENAME):
-        return action
-    earlier = ledger.get(action.upload.file_id)
-    row = pending_row(action, earlier)
-    target = workspace.folder / action.path
-    replaced = [workspace.folder / path for path in row["replaces"].split("|") if path]
-
-    def note_intention() -> None:
-        ledger[action.upload.file_id] = row
-        write_ledger(workspace, ledger)
-
     try:
-        if action.kind == RENAME:
-            note_intention()
-            os.replace(workspace.folder / earlier["path"], target)
-        else:
-            row["content_hash"] = _place(action, form, target, note_intention)
-    except (AudioError, FormError) as error:
-        ledger[action.upload.file_id] = rejected_row(action, earlier, str(error))
-        return action._replace(kind=REJECT, path="", reason=str(error))
-    for path in replaced:
-        path.unlink(missing_ok=True)
-    row.update(outcome=PLACED, replaces="")
+        done = [
+            _carry_out(action, fetched, workspace, ledger)
+            for action, fetched in progress(
+                _fetch_all(plan, form, workspace), "Form responses", total=len(plan)
+            )
+        ]
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StopRunError("the disk is full: free some space and run again") from error
+    write_ledger(workspace, ledger)
+    _remove_leftovers(workspace, done)
+    table = _tabulate(done)
+    _list_rejections(workspace, table)
+    counts = table["outcome"].value_counts().to_dict()
+    summary = {"responses": len(table), **counts, "orphans": len(orphans(done, ledger))}
+    write_json(workspace.form_run, summary)
+    return table
+
+
+def _plan(form: Form, workspace: Workspace, settings: FormSettings, ledger: Ledger) -> list[Action]:
+    responses = parse_responses(form.read_rows(), settings.titles)
+    known = sum(row["outcome"] == PLACED for row in ledger.values())
+    if len(responses) < FEWEST * known and not settings.allow_fewer:
+        raise SettingsError(
+            f"the sheet has {len(responses)} uploads, {known} are in place: is it the right sheet "
+            "and tab? If rows were deleted on purpose, set CALL_EMOTION_ALLOW_FEWER=yes once"
+        )
+    with ThreadPoolExecutor(WORKERS) as pool:
+        found = list(pool.map(lambda response: _look_up(form, response), responses))
+    return make_plan(
+        responses, found, settings.parse_answer, ledger=ledger, disk=_look_at(workspace, ledger)
+    )
+
+
+def _look_up(form: Form, response: Response) -> Upload | FormError:
+    try:
+        return form.find_upload(response)
+    except (SettingsError, AuthenticationError):
+        raise
+    except StopRunError as error:
+        return RetryLaterError(str(error))
+    except FormError as error:
+        return error
+
+
+def _look_at(workspace: Workspace, ledger: Ledger) -> Disk:
+    files = sorted(path for path in workspace.audio_data.rglob("*") if path.is_file())
+    present = {workspace.relative(path).casefold() for path in files}
+    owned = {path for row in ledger.values() for path in owned_paths(row)}
+    unowned = [path for path in files if workspace.relative(path) not in owned]
+    adopted = {
+        f"{algorithm} {digest(path, algorithm)}": workspace.relative(path)
+        for path in unowned
+        for algorithm in ("sha256", "md5")
+    }
+
+    def intact(row: Row) -> bool:
+        path = workspace.folder / row["path"]
+        return path.is_file() and digest(path, "sha256") == row["placed_sha256"]
+
+    return Disk(
+        intact=intact,
+        exists=lambda path: path.casefold() in present,
+        adopted=adopted,
+        folder=workspace.audio_data.name,
+    )
+
+
+def _fetch_all(
+    plan: list[Action], form: Form, workspace: Workspace
+) -> Iterator[tuple[Action, Fetched | None]]:
+    stopped: StopRunError | None = None
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for first in range(0, len(plan), BATCH):
+            batch = plan[first : first + BATCH]
+            fetch = partial(_fetch, form=form, workspace=workspace, stopped=stopped)
+            for action, fetched in zip(batch, pool.map(fetch, batch), strict=True):
+                if fetched and isinstance(fetched.error, StopRunError):
+                    stopped = fetched.error
+                yield action, fetched
+
+
+def _fetch(
+    action: Action, *, form: Form, workspace: Workspace, stopped: StopRunError | None
+) -> Fetched | None:
+    if action.kind != PLACE:
+        return None
+    if stopped:
+        return Fetched(None, None, stopped)
+    try:
+        upload, part = fetch_verified(
+            form, action.response, action.upload, workspace.form_downloads
+        )
+    except AuthenticationError:
+        raise
+    except FormError as error:
+        return Fetched(None, None, error)
+    return Fetched(upload, part, None)
+
+
+def _carry_out(
+    action: Action, fetched: Fetched | None, workspace: Workspace, ledger: Ledger
+) -> Action:
+    earlier = ledger.get(action.upload.file_id, {}) if action.upload else {}
+    if action.kind == PLACE:
+        return _place(action, fetched, workspace, ledger, earlier)
+    if action.kind == RENAME:
+        return _rename(action, workspace, ledger, earlier)
+    if action.kind == SUPERSEDE:
+        row = pending_row(action, earlier)
+        _finish(workspace, ledger, {**row, "outcome": SUPERSEDED, "reason": action.reason})
+    elif action.kind in (QUARANTINE, RETRY_KIND) and action.upload:
+        return _fail(action, ledger, earlier)
     return action
 
 
-def _place(action: Action, form: Form, target: Path, note_intention: Callable[[], None]) -> str:
-    with tempfile.TemporaryDirectory(prefix="call-emotion-") as folder:
-        file = Path(folder) / f"upload{Path(action.upload.name).suffix.casefold()}"
-        form.download(action.upload, file)
-        with open_recording(file) as recording, replacing(target) as part:
-            content_hash = write_pcm(recording, part)
-            note_intention()
-        return content_hash
+def _place(
+    action: Action, fetched: Fetched, workspace: Workspace, ledger: Ledger, earlier: Row
+) -> Action:
+    if fetched.error:
+        later = isinstance(fetched.error, RetryLaterError | StopRunError)
+        kind = RETRY_KIND if later else QUARANTINE
+        return _fail(action._replace(kind=kind, reason=str(fetched.error)), ledger, earlier)
+    action = action._replace(upload=fetched.upload)
+    row = pending_row(action, earlier)
+    try:
+        _put(fetched.part, action, workspace, lambda: _note(workspace, ledger, row))
+    except AudioError as error:
+        action = _fail(action._replace(kind=QUARANTINE, reason=str(error)), ledger, earlier)
+        ledger[action.upload.file_id]["fingerprint"] = action.upload.fingerprint
+        return action
+    row["placed_sha256"] = digest(workspace.folder / action.path, "sha256")
+    _finish(workspace, ledger, {**row, "outcome": PLACED})
+    fetched.part.unlink(missing_ok=True)
+    return action
 
 
-def _list_rejections(workspace: Workspace, actions: list[Action]) -> None:
+def _fail(action: Action, ledger: Ledger, earlier: Row) -> Action:
+    outcome = QUARANTINED if action.kind == QUARANTINE else RETRY
+    ledger[action.upload.file_id] = failed_row(action, earlier, outcome)
+    return action._replace(path=earlier.get("path", ""))
+
+
+def _put(part: Path, action: Action, workspace: Workspace, note: Callable[[], None]) -> None:
+    named = part.with_suffix(Path(action.upload.name).suffix.casefold() or ".wav")
+    os.replace(part, named)
+    try:
+        with open_recording(named) as recording, replacing(workspace.folder / action.path) as file:
+            if recording.is_wav:
+                content_hash(recording)
+                shutil.copyfile(named, file)
+            else:
+                write_pcm(recording, file)
+            note()
+    finally:
+        os.replace(named, part)
+
+
+def _rename(action: Action, workspace: Workspace, ledger: Ledger, earlier: Row) -> Action:
+    row = pending_row(action, earlier)
+    if action.source != action.path:
+        row["replaces"] = "|".join({*row["replaces"].split("|"), action.source} - {""})
+        _note(workspace, ledger, row)
+        os.replace(workspace.folder / action.source, workspace.folder / action.path)
+    row["placed_sha256"] = digest(workspace.folder / action.path, "sha256")
+    _finish(workspace, ledger, {**row, "outcome": PLACED})
+    return action
+
+
+def _note(workspace: Workspace, ledger: Ledger, row: Row) -> None:
+    ledger[row["file_id"]] = row
+    write_ledger(workspace, ledger)
+
+
+def _finish(workspace: Workspace, ledger: Ledger, row: Row) -> None:
+    for path in row["replaces"].split("|"):
+        if path:
+            (workspace.folder / path).unlink(missing_ok=True)
+    ledger[row["file_id"]] = {**row, "replaces": ""}
+
+
+def _remove_leftovers(workspace: Workspace, done: list[Action]) -> None:
+    if workspace.form_downloads.is_dir() and not any(a.kind == RETRY_KIND for a in done):
+        shutil.rmtree(workspace.form_downloads)
+
+
+def _list_rejections(workspace: Workspace, table: pd.DataFrame) -> None:
+    unused = table[table["outcome"].isin(("quarantined", "to be retried", "superseded"))]
     rejections = [
-        Rejection(f"form row {action.response.row}: {_name(action)}", action.reason)
-        for action in actions
-        if action.kind in (REJECT, REPEAT)
+        Rejection(
+            f"form row {line.row}: {line.upload}",
+            f"{line.reason}; its earlier call {line.path} stays in use" * bool(line.path)
+            or line.reason,
+        )
+        for line in unused.itertuples()
     ]
     record_rejections(workspace, rejections, step=STEP)
 
 
 def _tabulate(actions: list[Action]) -> pd.DataFrame:
     rows = [
-        {
-            "row": action.response.row,
-            "upload": _name(action),
-            "answer": action.response.answer,
-            "status": action.status,
-            "outcome": OUTCOMES[action.kind],
-            "path": action.path,
-            "reason": action.reason,
-        }
+        (
+            action.response.row,
+            action.upload.name if action.upload else action.response.reference.name,
+            action.response.answer,
+            action.status,
+            OUTCOMES[action.kind],
+            action.path,
+            action.reason,
+        )
         for action in actions
     ]
-    columns = ["row", "upload", "answer", "status", "outcome", "path", "reason"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _name(action: Action) -> str:
-    return action.upload.name if action.upload else action.response.reference
+    return pd.DataFrame(rows, columns=list(COLUMNS))

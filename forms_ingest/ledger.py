@@ -1,12 +1,17 @@
 """What became of every upload: one row each, kept from run to run."""
 
+import os
+
 import pandas as pd
 
+from helpers.errors import TableError
 from helpers.files import read_csv, write_csv
 from helpers.workspace import Workspace
 
-PLACED, PENDING, REJECTED = "placed", "to be placed", "rejected"
-"""Outcomes: in `audio_data`, decided but not there yet, or listed in `rejected_files.csv`."""
+PLACED, PENDING = "placed", "to be placed"
+QUARANTINED, RETRY, SUPERSEDED = "quarantined", "to be retried", "superseded"
+"""Outcomes: in `audio_data`; decided but not there yet; cannot be used; may be used by the next
+run; a newer response takes its place."""
 
 COLUMNS = {
     "file_id": str,
@@ -19,22 +24,42 @@ COLUMNS = {
     "path": str,
     "replaces": str,
     "fingerprint": str,
-    "content_hash": str,
+    "placed_sha256": str,
 }
 """Columns of `form_ledger.csv`.
 
-`path` is where the call is, `replaces` where it may still be from before, both relative to the
-workspace; several paths are divided by `|`, which no placed call has in its name.
+`timestamp` is the response's time as the sheet holds it, `fingerprint` the checksum of the upload,
+`placed_sha256` that of the file in `audio_data`. `path` is where the call is, `replaces` where it
+may still be from before, both relative to the workspace; several paths are divided by `|`, which no
+placed call has in its name.
 """
 
+Row = dict[str, str]
+Ledger = dict[str, Row]
 
-def read_ledger(workspace: Workspace) -> dict[str, dict[str, str]]:
-    """Read the ledger: one row per upload, by file id."""
-    rows = read_csv(workspace.form_ledger, COLUMNS).to_dict("records")
+
+def read_ledger(workspace: Workspace) -> Ledger:
+    """Read the ledger: one row per upload, by file id.
+
+    A damaged ledger is put aside as `form_ledger.csv.damaged` and begun anew: calls that are in
+    place are recognised by their checksum and not fetched again.
+    """
+    try:
+        rows = read_csv(workspace.form_ledger, COLUMNS).to_dict("records")
+    except TableError:
+        aside = workspace.form_ledger.with_name(f"{workspace.form_ledger.name}.damaged")
+        os.replace(workspace.form_ledger, aside)
+        return {}
     return {row["file_id"]: row for row in rows}
 
 
-def write_ledger(workspace: Workspace, ledger: dict[str, dict[str, str]]) -> None:
+def write_ledger(workspace: Workspace, ledger: Ledger) -> None:
     """Write the ledger, in the order of the file ids."""
     rows = [ledger[file_id] for file_id in sorted(ledger)]
     write_csv(workspace.form_ledger, pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def owned_paths(row: Row) -> list[str]:
+    """List the paths where an upload's call is or may still be."""
+    paths = [row.get("path", ""), *row.get("replaces", "").split("|")]
+    return [path for path in paths if path]

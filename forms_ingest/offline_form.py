@@ -3,18 +3,18 @@
 import csv
 import hashlib
 import os
-import re
-import shutil
+from functools import cache
 from pathlib import Path
 
+from forms_ingest.errors import SettingsError
 from forms_ingest.form import Upload
+from forms_ingest.names import match_name
+from forms_ingest.responses import Response
 from helpers.errors import FormError
-
-_LINK = re.compile(r"^https?://", re.IGNORECASE)
 
 
 class OfflineForm:
-    """The responses and uploads in one folder.
+    """The responses and uploads in one folder, see `forms_ingest.form.Form`.
 
     Args:
         folder: holds `responses.csv` (the sheet, downloaded as CSV) and `uploads` (the folder
@@ -24,52 +24,40 @@ class OfflineForm:
     def __init__(self, folder: Path) -> None:
         self._table = folder / "responses.csv"
         self._uploads = folder / "uploads"
+        self._list_uploads = cache(self._list_uploads)
 
     def read_rows(self) -> list[list[str]]:
-        """Read `responses.csv`, see `Form.read_rows`."""
+        """Read `responses.csv`."""
         try:
             with self._table.open(encoding="utf-8-sig", newline="") as file:
                 return list(csv.reader(file))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise FormError(
-                f"{self._table} cannot be read ({error}); download the response sheet as CSV "
-                "and put it there"
+            raise SettingsError(
+                f"{self._table} cannot be read ({type(error).__name__}); download the response "
+                "sheet as CSV and put it there"
             ) from error
 
-    def find_upload(self, reference: str, file_name: str) -> Upload:
-        """Find an upload by its name, see `Form.find_upload`.
-
-        Google Forms puts ` - Submitter Name` at the end of a file's name; both ways fit. Where
-        the response holds a link, the typed file name is looked for instead.
-        """
-        name = file_name if _LINK.match(reference) or not reference else reference
+    def find_upload(self, response: Response) -> Upload:
+        """Find an upload by its name; where the response holds a link, by the typed file name."""
+        name = response.reference.name or response.file_name
         if not name:
             raise FormError("the response names no file")
-        files = self._files()
-        fitting = [name] if name in files else []
-        fitting = fitting or [file for file in files if _without_submitter(file) == name]
-        if not fitting:
-            raise FormError(f"no upload is called {name!r}; put it into the folder uploads")
-        if len(fitting) > 1:
-            names = ", ".join(fitting)
-            raise FormError(f"several uploads could be {name!r}: {names}; keep the right one")
-        with files[fitting[0]].open("rb") as file:
-            fingerprint = f"sha256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
-        return Upload(fitting[0], fitting[0], fingerprint)
+        name = match_name(name, self._list_uploads())
+        path = self._list_uploads()[name]
+        with path.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        return Upload(name, name, path.stat().st_size, "sha256", checksum)
 
-    def download(self, upload: Upload, target: Path) -> None:
-        """Copy an upload, see `Form.download`."""
+    def read_part(self, upload: Upload, start: int, count: int) -> bytes:
+        """Read some bytes of an upload."""
         try:
-            shutil.copyfile(self._files().get(upload.name, self._uploads / upload.name), target)
+            with self._list_uploads()[upload.file_id].open("rb") as file:
+                file.seek(start)
+                return file.read(count)
         except OSError as error:
-            raise FormError(f"the upload cannot be copied: {error.strerror}") from error
+            raise FormError(f"the upload cannot be read: {error.strerror}") from error
 
-    def _files(self) -> dict[str, Path]:
+    def _list_uploads(self) -> dict[str, Path]:
         """List the uploads by name; bytes of a name that are no UTF-8 are shown as `\ufffd`."""
         files = (path for path in sorted(self._uploads.glob("*")) if path.is_file())
         return {os.fsencode(path.name).decode(errors="replace"): path for path in files}
-
-
-def _without_submitter(name: str) -> str:
-    stem, dash, _ = Path(name).stem.rpartition(" - ")
-    return f"{stem}{Path(name).suffix}" if dash else name

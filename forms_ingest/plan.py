@@ -1,22 +1,22 @@
 """What to do about each response, worked out before anything is done."""
 
-import hashlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from forms_ingest.errors import RetryLaterError
 from forms_ingest.form import Upload
-from forms_ingest.ledger import PENDING, PLACED, REJECTED
-from forms_ingest.responses import Response
+from forms_ingest.ledger import PENDING, PLACED, QUARANTINED, Ledger, Row, owned_paths
+from forms_ingest.names import call_stem, short_id, submitter_of
+from forms_ingest.responses import Response, normalise
 from helpers.errors import FormError
-from helpers.statuses import STATUSES, SUFFIXES, parse_status
+from helpers.statuses import STATUSES, SUFFIXES, status_of_suffix
 
-PLACE, RENAME, KEEP, REJECT, REPEAT = "place", "rename", "keep", "reject", "repeat"
-"""Kinds of action: fetch, only rename, nothing to do, cannot be used, already in this plan."""
-
-MAX_STEM_BYTES = 200
-"""Longest file name stem that is taken over from an upload; the disk takes names of 255."""
+PLACE, RENAME, KEEP = "place", "rename", "keep"
+QUARANTINE, RETRY, SUPERSEDE, REPEAT = "quarantine", "retry", "supersede", "repeat"
+"""Kinds of action: fetch; only rename; nothing to do; cannot be used; may be used next time; a
+newer response takes its place; says the same as another response."""
 
 
 class Action(NamedTuple):
@@ -27,8 +27,9 @@ class Action(NamedTuple):
         response: the response
         upload: the file, `None` where it was not found
         status: the answer as one of `STATUSES`, empty where it is none
-        path: where the call will be, relative to the workspace
-        reason: why it is rejected or repeated
+        path: where the call is or will be, relative to the workspace
+        source: for `RENAME` where the call is now
+        reason: why, where the kind does not say it all
     """
 
     kind: str
@@ -36,110 +37,68 @@ class Action(NamedTuple):
     upload: Upload | None = None
     status: str = ""
     path: str = ""
+    source: str = ""
     reason: str = ""
+
+
+class Disk(NamedTuple):
+    """What is in `audio_data` now.
+
+    Attributes:
+        intact: whether a ledger row's call is in its place, unchanged
+        exists: whether a path of the workspace exists, in any case
+        adopted: path by fingerprint of calls in place that the ledger does not know
+        folder: where calls are placed, relative to the workspace
+    """
+
+    intact: Callable[[Row], bool]
+    exists: Callable[[str], bool]
+    adopted: dict[str, str]
+    folder: str
 
 
 def make_plan(
     responses: list[Response],
-    find_upload: Callable[[str, str], Upload],
+    found: list[Upload | FormError],
+    parse_answer: Callable[[str], str | None],
     *,
-    ledger: dict[str, dict[str, str]],
-    exists: Callable[[str], bool],
-    folder: str,
+    ledger: Ledger,
+    disk: Disk,
 ) -> list[Action]:
     """Decide about every response; nothing is fetched or written.
 
+    Two responses for one file: the newer one counts; where nobody can say which is newer and they
+    disagree, neither does. The same recording sent twice by one person: the newer one counts. Sent
+    by two people, both are placed, and where they disagree the recording becomes a conflict.
+
     Args:
         responses: all responses, in the order of the sheet
-        find_upload: gives a response's file, or raises `FormError`
-        ledger: what became of earlier uploads, by file id
-        exists: whether a path of the workspace exists
-        folder: where calls are placed, relative to the workspace
+        found: for each response its file, or why there is none
+        parse_answer: reads a status from an answer
+        ledger: what became of earlier uploads
+        disk: what is in place
 
     Returns:
         one action per response, in their order
     """
-    taken = {path: file_id for file_id, row in ledger.items() for path in _owned(row)}
-    planned: dict[str, Action] = {}
-    actions = []
-    for response in responses:
-        action = _look_up(response, find_upload)
-        if action.kind != REJECT:
-            file_id = action.upload.file_id
-            action = _compare(action, planned.get(file_id))
-            if action.kind == PLACE:
-                row = ledger.get(file_id, {})
-                action = _decide(action, row, taken=taken, exists=exists, folder=folder)
-                planned[file_id] = action
-                taken[action.path] = file_id
-        actions.append(action)
-    return actions
+    actions = [
+        _first_look(response, upload, parse_answer)
+        for response, upload in zip(responses, found, strict=True)
+    ]
+    actions = _settle(actions, lambda action: action.upload.file_id)
+    actions = _settle(actions, _same_recording_by_one_person)
+    paths, disk = _Paths(ledger, disk), disk._replace(adopted=dict(disk.adopted))
+    return [
+        _decide(action, ledger.get(action.upload.file_id, {}), paths, disk)
+        if action.kind == PLACE
+        else action._replace(path=_earlier_path(action, ledger))
+        for action in actions
+    ]
 
 
-def _look_up(response: Response, find_upload: Callable[[str, str], Upload]) -> Action:
-    try:
-        upload = find_upload(response.reference, response.file_name)
-    except FormError as error:
-        return Action(REJECT, response, reason=str(error))
-    status = parse_status(response.answer)
-    if status is None:
-        reason = f"the status is {response.answer!r}, expected one of {', '.join(STATUSES)}"
-        return Action(REJECT, response, upload, reason=reason)
-    return Action(PLACE, response, upload, status)
-
-
-def _compare(action: Action, earlier: Action | None) -> Action:
-    if earlier is None:
-        return action
-    row = earlier.response.row
-    if earlier.status == action.status:
-        return action._replace(kind=REPEAT, path=earlier.path, reason=f"repeats row {row}")
-    reason = f"row {row} gives the same upload the status {earlier.status}; correct one of them"
-    return action._replace(kind=REJECT, reason=reason)
-
-
-def _decide(
-    action: Action,
-    row: dict[str, str],
-    *,
-    taken: dict[str, str],
-    exists: Callable[[str], bool],
-    folder: str,
-) -> Action:
-    owned = row.get("path", "")
-    same_content = row.get("fingerprint") == action.upload.fingerprint
-    placed = row.get("outcome") == PLACED and same_content and exists(owned)
-    if row.get("status") == action.status and owned:
-        return action._replace(kind=KEEP if placed else PLACE, path=owned)
-    path = _free_path(action, taken=taken, exists=exists, folder=folder)
-    return action._replace(kind=RENAME if placed else PLACE, path=path)
-
-
-def _free_path(
-    action: Action, *, taken: dict[str, str], exists: Callable[[str], bool], folder: str
-) -> str:
-    upload, ending = action.upload, f"_{SUFFIXES[action.status]}.wav"
-    stem = _stem(upload.name, action.response.file_name)
-    path = f"{folder}/{stem}{ending}"
-    owner = taken.get(path)
-    if owner == upload.file_id or (owner is None and not exists(path)):
-        return path
-    short_id = hashlib.sha256(upload.file_id.encode()).hexdigest()[:8]
-    return f"{folder}/{stem}-{short_id}{ending}"
-
-
-def _stem(upload_name: str, typed_name: str) -> str:
-    stem = PurePosixPath(upload_name.replace("/", "_")).stem
-    typed_stem = PurePosixPath(typed_name).stem
-    if typed_stem and stem.startswith(f"{typed_stem} - "):
-        stem = typed_stem
-    stem = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", stem).strip(" .")
-    return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip() or "call"
-
-
-def pending_row(action: Action, earlier: dict[str, str] | None) -> dict[str, str]:
+def pending_row(action: Action, earlier: Row) -> Row:
     """Write down what is about to be done, so that a killed run can go on."""
-    replaces = [path for path in _owned(earlier or {}) if path != action.path]
+    replaces = [path for path in owned_paths(earlier) if path != action.path]
     return {
         "file_id": action.upload.file_id,
         "upload": action.upload.name,
@@ -151,18 +110,139 @@ def pending_row(action: Action, earlier: dict[str, str] | None) -> dict[str, str
         "path": action.path,
         "replaces": "|".join(replaces),
         "fingerprint": action.upload.fingerprint,
-        "content_hash": earlier["content_hash"] if earlier else "",
+        "placed_sha256": earlier.get("placed_sha256", ""),
     }
 
 
-def rejected_row(action: Action, earlier: dict[str, str] | None, reason: str) -> dict[str, str]:
+def failed_row(action: Action, earlier: Row, outcome: str) -> Row:
     """Write down why an upload cannot be used; a call it gave earlier stays where it is."""
-    row = {**pending_row(action, earlier), "outcome": REJECTED, "reason": reason}
-    if earlier and earlier["path"]:
-        return {**row, **{name: earlier[name] for name in ("status", "path", "replaces")}}
-    return {**row, "path": "", "replaces": ""}
+    row = {**pending_row(action, earlier), "outcome": outcome, "reason": action.reason}
+    kept = ("status", "path", "replaces", "placed_sha256", "fingerprint")
+    return {**row, **{name: earlier.get(name, "") for name in kept}}
 
 
-def _owned(row: dict[str, str]) -> list[str]:
-    paths = [row.get("path", ""), *row.get("replaces", "").split("|")]
-    return [path for path in paths if path]
+def _first_look(
+    response: Response, upload: Upload | FormError, parse_answer: Callable[[str], str | None]
+) -> Action:
+    if isinstance(upload, FormError):
+        kind = RETRY if isinstance(upload, RetryLaterError) else QUARANTINE
+        return Action(kind, response, reason=str(upload))
+    status = parse_answer(response.answer)
+    if status is None:
+        reason = f"the status is {response.answer!r}, expected one of {', '.join(STATUSES)}"
+        return Action(QUARANTINE, response, upload, reason=reason)
+    if not upload.size:
+        return Action(QUARANTINE, response, upload, status, reason="empty file (0 bytes)")
+    return Action(PLACE, response, upload, status)
+
+
+def _settle(actions: list[Action], key: Callable[[Action], object]) -> list[Action]:
+    rivals: dict[object, list[int]] = {}
+    for number, action in enumerate(actions):
+        if action.kind == PLACE and (group := key(action)):
+            rivals.setdefault(group, []).append(number)
+    settled = list(actions)
+    for numbers in rivals.values():
+        if len(numbers) > 1:
+            for number, action in zip(numbers, _choose([actions[n] for n in numbers]), strict=True):
+                settled[number] = action
+    return settled
+
+
+def _choose(rivals: list[Action]) -> list[Action]:
+    times = [action.response.time for action in rivals]
+    newest = _newest(times)
+    if newest is None and len({action.status for action in rivals}) > 1:
+        rows = ", ".join(str(action.response.row) for action in rivals)
+        reason = f"the rows {rows} give the same upload different statuses; correct one of them"
+        return [action._replace(kind=QUARANTINE, reason=reason) for action in rivals]
+    winner = rivals[-1 if newest is None else newest]
+    return [_lose(action, winner) if action is not winner else action for action in rivals]
+
+
+def _lose(action: Action, winner: Action) -> Action:
+    same_file = action.upload.file_id == winner.upload.file_id
+    agrees = action.status == winner.status
+    if same_file and agrees:
+        return action._replace(kind=REPEAT, reason=f"says the same as row {winner.response.row}")
+    reason = f"row {winner.response.row} is newer and takes its place"
+    return action._replace(kind=REPEAT if same_file else SUPERSEDE, reason=reason)
+
+
+def _newest(times: list[datetime | None]) -> int | None:
+    if None in times:
+        return None
+    latest = max(times)
+    return times.index(latest) if times.count(latest) == 1 else None
+
+
+def _same_recording_by_one_person(action: Action) -> object:
+    submitter = action.response.submitter or submitter_of(action.upload.name)
+    return (action.upload.fingerprint, normalise(submitter)) if submitter else None
+
+
+class _Paths:
+    """Places in `audio_data` and which upload has each; case does not matter, as on some disks."""
+
+    def __init__(self, ledger: Ledger, disk: Disk) -> None:
+        self._owners = {
+            path.casefold(): file_id for file_id, row in ledger.items() for path in owned_paths(row)
+        }
+        self._disk = disk
+
+    def take(self, action: Action, source: str) -> str:
+        upload, ending = action.upload, f"_{SUFFIXES[action.status]}.wav"
+        stem = call_stem(upload.name, action.response.file_name)
+        path = f"{self._disk.folder}/{stem}{ending}"
+        owner = self._owners.get(path.casefold())
+        free = owner is None and (path == source or not self._disk.exists(path))
+        if owner != upload.file_id and not free:
+            path = f"{self._disk.folder}/{stem}-{short_id(upload.file_id)}{ending}"
+        self.own(path, action)
+        return path
+
+    def own(self, path: str, action: Action) -> None:
+        self._owners[path.casefold()] = action.upload.file_id
+
+
+def _decide(action: Action, row: Row, paths: _Paths, disk: Disk) -> Action:
+    same_content = row.get("fingerprint") == action.upload.fingerprint
+    if same_content and _is_useless(row, action.response):
+        return action._replace(kind=QUARANTINE, path=row["path"], reason=row["reason"])
+    placed = row.get("outcome") == PLACED and same_content and disk.intact(row)
+    if not row and (path := disk.adopted.get(action.upload.fingerprint)):
+        del disk.adopted[action.upload.fingerprint]
+        return _adopt(action, path, paths)
+    if row.get("path") and row["status"] == action.status:
+        kind = KEEP if placed else PLACE
+        return action._replace(kind=kind, path=row["path"])
+    source = row.get("path", "") if placed else ""
+    path = paths.take(action, source)
+    return action._replace(kind=RENAME if placed else PLACE, path=path, source=source)
+
+
+def _is_useless(row: Row, response: Response) -> bool:
+    judged = row["outcome"] == QUARANTINED and row["answer"] == response.answer
+    return judged and "install ffmpeg" not in row["reason"]
+
+
+def _adopt(action: Action, path: str, paths: _Paths) -> Action:
+    if status_of_suffix(PurePosixPath(path)) == action.status:
+        paths.own(path, action)
+        return action._replace(kind=RENAME, path=path, source=path)
+    return action._replace(kind=RENAME, path=paths.take(action, path), source=path)
+
+
+def _earlier_path(action: Action, ledger: Ledger) -> str:
+    row = ledger.get(action.upload.file_id, {}) if action.upload else {}
+    return row.get("path", "") if action.kind in (REPEAT, QUARANTINE, RETRY) else ""
+
+
+def orphans(actions: Iterable[Action], ledger: Ledger) -> list[str]:
+    """List the file ids of placed calls that no response names any more; they are kept."""
+    named = {action.upload.file_id for action in actions if action.upload}
+    return [
+        file_id
+        for file_id, row in sorted(ledger.items())
+        if file_id not in named and row["outcome"] not in (QUARANTINED,)
+    ]

@@ -54,6 +54,7 @@ class Recording:
 
     Attributes:
         encoding: container and codec in words, such as `WAV U-Law`
+        is_wav: whether it is a WAV file that any program can read as it is
         sampling_rate: in Hz
         channels: 1 or 2
         frames: samples in each channel
@@ -62,6 +63,7 @@ class Recording:
     def __init__(self, file: soundfile.SoundFile, encoding: str) -> None:
         self._file = file
         self.encoding = encoding
+        self.is_wav = encoding.startswith("WAV") and isinstance(file.name, bytes)
         self.sampling_rate = file.samplerate
         self.channels = file.channels
         self.frames = file.frames
@@ -183,14 +185,25 @@ def content_hash(recording: Recording) -> str:
     return _checked_hash(recording, write=lambda block: None)
 
 
+def check_duration(recording: Recording) -> None:
+    """Check that a recording is long enough for a call.
+
+    Raises:
+        AudioError: where it is shorter than `MIN_DURATION_S`
+    """
+    if recording.duration_s < MIN_DURATION_S:
+        raise AudioError(
+            f"too short: {recording.duration_s:.2f} s; a call has at least {MIN_DURATION_S:.0f} s"
+        )
+
+
 def to_mono(signal: np.ndarray) -> np.ndarray:
     """Mix channels: shape (channels, samples) to (samples,)."""
     return signal.mean(axis=0, dtype=np.float32)
 
 
 def _checked_hash(recording: Recording, *, write) -> str:
-    if recording.duration_s < MIN_DURATION_S:
-        raise AudioError(f"too short: {recording.duration_s:.2f} s; a call has at least 1 s")
+    check_duration(recording)
     digest = hashlib.sha256(f"{recording.sampling_rate} {recording.channels} ".encode())
     lowest, highest, frames = 32767, -32768, 0
     for block in recording.pcm_blocks():
@@ -226,9 +239,9 @@ def _open(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile, str]:
 
 
 def _open_with_libsndfile(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile, str] | None:
-    if path.suffix.casefold() == ".raw":
-        return None
     source: object = os.fsencode(path)
+    if path.suffix.casefold() == ".raw":  # a name that soundfile takes for bare samples
+        source = os.open(path, os.O_RDONLY)
     if data := telephony.find_wave_data(path):
         if not data.present_bytes:
             raise AudioError("a header without any sound")

@@ -26,7 +26,7 @@ from helpers.errors import ArchiveError, AudioError, MissingStepError
 from helpers.files import PART_SUFFIX, read_csv, remove_parts, replacing, write_csv
 from helpers.progress import progress
 from helpers.rejections import Rejection, record_rejections
-from helpers.workspace import SAMPLE_DATA, Workspace
+from helpers.workspace import PROJECT_FOLDER, SAMPLE_DATA, Workspace
 
 STEP = "01 conversion"
 """Name of this step in `rejected_files.csv`."""
@@ -109,7 +109,7 @@ def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
     with _Run(workspace, customers=read_customers(data)) as run:
         for source in progress(run.list_sources(data), "Converting"):
             run.convert(source)
-    record_rejections(workspace, run.rejections, step=STEP, below=_display(data))
+    record_rejections(workspace, run.rejections, step=STEP, below=_source_name(data))
     conversions = read_conversions(workspace)
     if conversions.empty:
         raise MissingStepError(
@@ -154,7 +154,7 @@ class _Run:
             if file.suffix.casefold() != ".zip":
                 state = file.stat() if file.exists() else file.lstat()
                 fingerprint = f"changed {state.st_mtime_ns}, {state.st_size} bytes"
-                sources.append(Source(_display(file), relative, fingerprint, file, None))
+                sources.append(Source(_source_name(file), relative, fingerprint, file, None))
                 continue
             try:
                 with open_archive(file) as archive:
@@ -162,7 +162,7 @@ class _Run:
                 if not entries:
                     raise ArchiveError("the zip holds no file")
             except ArchiveError as error:
-                self.rejections.append(Rejection(_display(file), str(error)))
+                self.rejections.append(Rejection(_source_name(file), str(error)))
                 continue
             sources += self._usable_entries(file, relative.with_suffix(""), entries)
         return sources
@@ -171,7 +171,7 @@ class _Run:
         self, file: Path, folder: PurePosixPath, entries: list[Entry]
     ) -> Iterator[Source]:
         for entry in entries:
-            name = f"{_display(file)}/{entry.name}"
+            name = f"{_source_name(file)}/{entry.name}"
             try:
                 path = check_entry(entry)
             except ArchiveError as error:
@@ -268,9 +268,8 @@ def _list_files(data: Path, workspace: Workspace) -> list[Path]:
 
 
 def _refuse_mixing(data: Path, conversions: pd.DataFrame) -> None:
-    sample = _display(SAMPLE_DATA)
-    are_samples = conversions["source"].str.startswith(f"{sample}/")
-    if len(conversions) and are_samples.any() != (_display(data) == sample):
+    are_samples = conversions["source"].str.startswith(f"{SAMPLE_DATA.name}/")
+    if len(conversions) and are_samples.any() != data.is_relative_to(SAMPLE_DATA):
         raise MissingStepError(
             "the synthetic sample calls and real ones must not be mixed in one workspace: choose "
             "another WORKSPACE for these recordings"
@@ -290,10 +289,9 @@ def _refuse_notes(relative: PurePosixPath) -> None:
 
 
 def _stem(name: str) -> str:
-    path = PurePosixPath(name)
-    while path.suffix.casefold() in AUDIO_SUFFIXES:
-        path = path.with_suffix("")
-    return "recording" if path.name.casefold() in AUDIO_SUFFIXES else path.name
+    while (suffix := PurePosixPath(name).suffix) and suffix.casefold() in AUDIO_SUFFIXES:
+        name = name.removesuffix(suffix)
+    return "recording" if name.casefold() in {*AUDIO_SUFFIXES, "", "."} else name
 
 
 def _short(name: str) -> str:
@@ -304,6 +302,11 @@ def _short(name: str) -> str:
 
 def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _source_name(path: Path) -> str:
+    """Name a source; the sample calls' names do not change when the project is moved."""
+    return _display(path.relative_to(PROJECT_FOLDER) if path.is_relative_to(SAMPLE_DATA) else path)
 
 
 def _display(path: Path | str) -> str:

@@ -1,5 +1,6 @@
 """Which recordings are of the same customer, as told by a table beside them."""
 
+import csv
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -38,18 +39,19 @@ class CustomerTable(NamedTuple):
 
 
 def read_customers(folder: Path) -> CustomerTable:
-    """Read every CSV in `folder` that has the columns `file` and `customer`.
+    """Read every CSV below `folder` that has the columns `file` and `customer`.
 
-    A file that two rows give to different customers has none.
+    Case does not matter in the titles, nor whether commas, semicolons or tabs divide the cells. A
+    file that two rows give to different customers has none.
 
     Args:
-        folder: where the zips are; its subfolders are not searched
+        folder: where the zips are
 
     Returns:
         the table, empty where no such CSV is there
     """
     files, customers = set(), {}
-    for path in sorted(folder.glob("*.csv")):
+    for path in sorted(folder.rglob("*.[cC][sS][vV]")):
         table = _read(path) if path.is_file() else None
         if table is None:
             continue
@@ -64,7 +66,16 @@ def read_customers(folder: Path) -> CustomerTable:
 
 def _read(path: Path) -> pd.DataFrame | None:
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
+        table = pd.read_csv(
+            path,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            index_col=False,
+            sep=None,
+            engine="python",
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError, OSError):
         return None
+    table.columns = [str(title).strip().casefold() for title in table.columns]
     return table if set(COLUMNS) <= set(table.columns) else None

@@ -7,18 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.errors import MissingStepError
+from helpers.errors import AudioError, MissingStepError
 from helpers.features import FEATURE_NAMES, FEATURE_SET, call_features
 from helpers.files import write_bytes
 from helpers.progress import progress
 from helpers.records import ARCHIVE, read_records
+from helpers.rejections import Rejection, record_rejections
 from helpers.segments import split_call
 from helpers.workspace import Workspace
 
 VERDICT_KINDS = ("end", "whole")
 """Segments that decide a call's status: how it ended, or all of a short call."""
 
+STEP = "03 features"
+"""Name of this step in `rejected_files.csv`."""
+
 _PICKLE_PROTOCOL = 4
+_NO_SEGMENTS = np.empty((0, len(FEATURE_NAMES)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ def build_dataset(workspace: Workspace) -> Dataset:
     """Compute the features of every archived call and write them for people and programs.
 
     Calls of the form are left out: they enter through the feedback of notebook 06. Features that
-    the cache holds for the same content are not computed again.
+    the cache holds for the same content are not computed again. A call whose segments cannot be
+    used, such as one that is on hold at both ends, is listed in `rejected_files.csv`.
 
     Args:
         workspace: with `CallRecords.csv`
@@ -61,9 +67,15 @@ def build_dataset(workspace: Workspace) -> Dataset:
     Raises:
         MissingStepError: where notebook 02 has not run, or found no call with a status
     """
-    records = read_records(workspace)
-    for record in progress(list(_archived(records).itertuples()), "Features"):
-        cached_features(workspace, record.path, record.content_hash)
+    rejections = []
+    records = _archived(read_records(workspace))
+    for record in progress(list(records.itertuples()), "Features"):
+        try:
+            cached_features(workspace, record.path, record.content_hash)
+        except AudioError as error:
+            rejections.append(Rejection(record.path, str(error)))
+            write_bytes(_cache_path(workspace, record.content_hash), npy_bytes(_NO_SEGMENTS))
+    record_rejections(workspace, rejections, step=STEP)
     dataset = load_dataset(workspace)
     segments_info = [_segment_info(segment) for segment in dataset.segments.itertuples()]
     labels = dataset.labels.tolist()
@@ -96,7 +108,8 @@ def load_dataset(workspace: Workspace) -> Dataset:
         if matrix is None:
             raise MissingStepError(f"{record.path} has no features yet: run notebook 03 first")
         matrices.append(matrix)
-        rows += [_segment_row(record, segment) for segment in split_call(record.duration_s)]
+        if len(matrix):
+            rows += [_segment_row(record, segment) for segment in split_call(record.duration_s)]
     return Dataset(np.concatenate(matrices), pd.DataFrame(rows))
 
 
@@ -115,7 +128,7 @@ def cached_features(workspace: Workspace, path: str, content_hash: str) -> np.nd
         AudioError: where the recording cannot be used
     """
     matrix = _read_cache(workspace, content_hash)
-    if matrix is None:
+    if matrix is None or not len(matrix):
         matrix = call_features(workspace.folder / path)
         write_bytes(_cache_path(workspace, content_hash), npy_bytes(matrix))
     return matrix

@@ -5,7 +5,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 
-from helpers.audio import MIN_DURATION_S, SILENCE_PEAK, Recording, open_recording, to_mono
+from helpers.audio import SILENCE_PEAK, check_duration, open_recording, to_mono
 from helpers.errors import AudioError
 from helpers.segments import split_call
 
@@ -22,10 +22,7 @@ _NOTES = librosa.midi_to_note(range(CHROMA), octave=False, unicode=False)
 
 FEATURE_NAMES = (
     *(f"mfcc_{number:02d}_mean" for number in range(1, MFCC + 1)),
-    *(
-        f"chroma_{note}_mean"
-        for note in librosa.midi_to_note(range(12), octave=False, unicode=False)
-    ),
+    *(f"chroma_{note}_mean" for note in _NOTES),
     *(f"mel_{number:03d}_mean" for number in range(1, MEL + 1)),
 )
 """Name of each of the 180 columns."""
@@ -69,17 +66,12 @@ def call_features(path: Path | str) -> np.ndarray:
         AudioError: where the recording cannot be read, is shorter than a second or silent
     """
     with open_recording(path) as recording:
-        return recording_features(recording)
-
-
-def recording_features(recording: Recording) -> np.ndarray:
-    """Describe the segments of an open recording, see `call_features`."""
-    if recording.duration_s < MIN_DURATION_S:
-        raise AudioError(f"too short: {recording.duration_s:.2f} s; a call has at least 1 s")
-    signals = [
-        to_mono(recording.read(start_s=segment.start_s, duration_s=segment.duration_s))
-        for segment in split_call(recording.duration_s)
-    ]
+        check_duration(recording)
+        sampling_rate = recording.sampling_rate
+        signals = [
+            to_mono(recording.read(start_s=segment.start_s, duration_s=segment.duration_s))
+            for segment in split_call(recording.duration_s)
+        ]
     if all(np.ptp(signal) < 2 * SILENCE_PEAK for signal in signals):
         raise AudioError("silent: nothing is heard in the segments that are judged")
-    return np.stack([classic_features(signal, recording.sampling_rate) for signal in signals])
+    return np.stack([classic_features(signal, sampling_rate) for signal in signals])

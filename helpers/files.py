@@ -16,6 +16,10 @@ PART_SUFFIX = ".part"
 """Ending of a file that is still being written."""
 
 
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` and move it there when the block ends well.
@@ -37,7 +41,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        part.chmod(0o644)
+        part.chmod(0o666 & ~_UMASK)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -79,18 +83,15 @@ def read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
         table = pd.DataFrame()
     shifted = not isinstance(table.index, pd.RangeIndex)  # rows with more cells than the header
-    if shifted or not columns.keys() & set(table.columns):
+    if shifted or not columns.keys() <= set(table.columns):
         raise TableError(
             f"{path} is not the table with the columns {', '.join(columns)}; save it as CSV in "
             "UTF-8, divided by commas"
         )
-    table = table.reindex(columns=list(columns), fill_value="")
-    for name, kind in columns.items():
-        if kind is bool:
-            table[name] = table[name] == "True"
-        elif kind is not str:
-            table[name] = pd.to_numeric(table[name]).astype(kind)
-    return table
+    try:
+        return pd.DataFrame({name: _typed(table[name], kind) for name, kind in columns.items()})
+    except (ValueError, KeyError) as error:
+        raise TableError(f"{path} holds a value that cannot be read ({error})") from error
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -103,3 +104,11 @@ def remove_parts(folder: Path) -> None:
     for part in folder.rglob(f".*{PART_SUFFIX}"):
         if part.is_file():
             part.unlink(missing_ok=True)
+
+
+def _typed(cells: pd.Series, kind: type) -> pd.Series:
+    if kind is str:
+        return cells
+    if kind is bool:
+        return cells.str.casefold().map({"true": True, "false": False}.__getitem__).astype(bool)
+    return pd.to_numeric(cells).astype(kind)

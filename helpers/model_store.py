@@ -82,7 +82,6 @@ def save_model(
     write_bytes(scaler_path, scaler)
     card = {
         "feature_set": FEATURE_SET,
-        "statuses": [str(status) for status in model.classifier.classes_],
         "training_hash": model.training_hash,
         "scikit_learn": sklearn.__version__,
         "sha256": {classifier_path.name: _sha256(classifier), scaler_path.name: _sha256(scaler)},
@@ -116,14 +115,24 @@ def load_model(workspace: Workspace, *, name: str = FIRST) -> TrainedModel:
         )
     if feature_set != FEATURE_SET:
         raise ModelError(f"{classifier_path} expects {feature_set!r} features: {again}")
-    classifier, scaler = (joblib.load(io.BytesIO(content)) for content in contents)
+    try:
+        classifier, scaler = (joblib.load(io.BytesIO(content)) for content in contents)
+    except Exception as error:  # another NumPy or Python may fail anywhere inside
+        raise ModelError(
+            f"{classifier_path} cannot be loaded here ({type(error).__name__}): {again}"
+        ) from error
     return TrainedModel(scaler, classifier, card["training_hash"], frozenset(card["trained_on"]))
 
 
 def read_card(workspace: Workspace, *, name: str) -> dict | None:
     """Read what is known of a model without loading it; `None` where there is none."""
     card_path = model_paths(workspace, name)[-1]
-    return json.loads(card_path.read_text()) if card_path.is_file() else None
+    if not card_path.is_file():
+        return None
+    try:
+        return json.loads(card_path.read_text())
+    except ValueError as error:
+        raise ModelError(f"{card_path} is damaged: run notebook {NOTEBOOK[name]} again") from error
 
 
 def current_model(workspace: Workspace) -> TrainedModel:

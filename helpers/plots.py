@@ -13,7 +13,7 @@ from helpers.audio import open_recording, to_mono
 from helpers.evaluation import SPLITS, Evaluation
 from helpers.features import CHROMA, FEATURE_NAMES, MEL, MFCC
 from helpers.prediction import PROBABILITIES
-from helpers.segments import split_call
+from helpers.segments import LIMIT_S, split_call
 from helpers.statuses import STATUSES
 
 COLORS = {"satisfied": "#1b7f5c", "average": "#8a8a8a", "unsatisfied": "#c2452d"}
@@ -47,11 +47,12 @@ def plot_call(path, *, title: str = "") -> Figure:
     return _finished(figure)
 
 
-def play(path, *, start_s: float = 0.0, duration_s: float = 20.0) -> Audio:
-    """Give a player for a part of a recording."""
+def play(path, *, segment: int = 0) -> Audio:
+    """Give a player for a segment of a recording, by default the first, as the model hears it."""
     with open_recording(path) as recording:
-        signal = recording.read(start_s=start_s, duration_s=duration_s)
-        return Audio(signal, rate=recording.sampling_rate)
+        _, start_s, duration_s = split_call(recording.duration_s)[segment]
+        signal = to_mono(recording.read(start_s=start_s, duration_s=duration_s))
+        return Audio(signal, rate=recording.sampling_rate, normalize=False)
 
 
 def plot_durations(records: pd.DataFrame) -> Figure:
@@ -62,8 +63,8 @@ def plot_durations(records: pd.DataFrame) -> Figure:
         durations = records.loc[records["status"] == status, "duration_s"]
         heights = place + generator.uniform(-0.25, 0.25, len(durations))
         axes.scatter(durations, heights, s=18, alpha=0.7, color=COLORS[status])
-    axes.axvline(45, linestyle="--", linewidth=1, color="black")
-    axes.text(45, -0.75, " longer: start and end", fontsize=9, va="center")
+    axes.axvline(LIMIT_S, linestyle="--", linewidth=1, color="black")
+    axes.text(LIMIT_S, -0.75, " longer: start and end", fontsize=9, va="center")
     axes.set(xlabel="duration in s", ylim=(2.5, -1), yticks=range(len(STATUSES)))
     axes.set_yticklabels(STATUSES)
     return _finished(figure)

@@ -54,7 +54,8 @@ def _judge(path: Path | str, model: TrainedModel) -> dict[str, object]:
         probabilities = model.predict_proba(call_features(path)).round(6)
     except AudioError as error:
         return {"path": str(path), "error": str(error)}
-    start, *_, end = [STATUSES[best] for best in np.argmax(probabilities, axis=1).repeat(2)]
+    best = np.argmax(probabilities, axis=1)
+    start, end = STATUSES[best[0]], STATUSES[best[-1]]
     return {
         "path": str(path),
         "status": end,

@@ -10,5 +10,11 @@ Item = TypeVar("Item")
 
 
 def progress(items: Iterable[Item], description: str, *, total: int | None = None) -> tqdm:
-    """Show a progress bar while `items` are worked through; several lines an hour in a log file."""
+    """Show a progress bar while `items` are worked through.
+
+    Args:
+        items: worked through one by one
+        description: what is being done
+        total: number of items, where they do not know it themselves
+    """
     return tqdm(items, desc=description, total=total, file=sys.stdout, ncols=80, mininterval=0.5)

@@ -76,6 +76,7 @@ def settle_records(workspace: Workspace, found: Found) -> pd.DataFrame:
         conflicts += conflict
     records = pd.DataFrame(chosen, columns=list(COLUMNS)).sort_values("path", ignore_index=True)
     _write_decisions(workspace, decisions, conflicts)
+    rejections += _useless_decisions(decisions, set(recordings["path"]))
     record_rejections(workspace, rejections, step=STEP)
     write_csv(workspace.records, records)
     return records
@@ -196,6 +197,19 @@ def _settle(
     customer = next((name for name in twins["customer"] if name), "")
     row = {**kept.to_dict(), "status": status, "customer": customer}
     return [row], rejected, [conflict] if written else []
+
+
+def _useless_decisions(decisions: dict[str, str], paths: set[str]) -> list[Rejection]:
+    rejections = []
+    for path, decision in decisions.items():
+        if path not in paths:
+            reason = "decided on, but no usable recording has this path"
+        elif parse_status(decision) is None:
+            reason = f"the decision {decision!r} is none of {', '.join(STATUSES)}"
+        else:
+            continue
+        rejections.append(Rejection(f"decisions.csv: {path}", reason))
+    return rejections
 
 
 def _write_decisions(

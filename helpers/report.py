@@ -10,6 +10,7 @@ from helpers.model_store import RETRAINED, read_card
 from helpers.records import count_by_status, read_records
 from helpers.rejections import read_rejections
 from helpers.retraining import read_predictions, score_predictions
+from helpers.segments import LIMIT_S
 from helpers.training import read_evaluations
 from helpers.workspace import Workspace
 
@@ -31,7 +32,7 @@ def summarise(workspace: Workspace) -> pd.DataFrame:
     lines = [
         ("calls used", _count_calls(records)),
         ("files rejected", f"{len(rejected)}, see rejected_files.csv"),
-        ("score on unseen customers", _describe_score(read_evaluations(workspace))),
+        (_name_score(records), _describe_score(read_evaluations(workspace))),
     ]
     predictions = read_predictions(workspace)
     if workspace.predictions.is_file():
@@ -75,6 +76,11 @@ def _count_calls(records: pd.DataFrame) -> str:
     return f"{len(records)} ({', '.join(f'{count} {status}' for status, count in counts.items())})"
 
 
+def _name_score(records: pd.DataFrame) -> str:
+    known = (records["customer"] != "").any()
+    return "score on unseen customers" if known else "score on unseen calls"
+
+
 def _describe_score(evaluations: pd.DataFrame) -> str:
     if evaluations.empty:
         return "not trained yet"
@@ -102,7 +108,7 @@ def _describe_form_score(predictions: pd.DataFrame) -> str:
 def _describe_retraining(workspace: Workspace) -> str:
     card = read_card(workspace, name=RETRAINED)
     if card is None:
-        return "no: no mismatch to learn from"
+        return f"no: no mismatch on a call longer than {LIMIT_S:.0f} s"
     scores = card["scores"]
     return (
         f"yes, with {scores['feedback']} end segments of mismatched calls; UAR on unseen "

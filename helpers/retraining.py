@@ -25,7 +25,7 @@ from helpers.model_store import (
 )
 from helpers.prediction import PROBABILITIES, judge_calls
 from helpers.records import FORM, find_recordings, settle_records
-from helpers.segments import END_S, START_S
+from helpers.segments import LIMIT_S
 from helpers.training import hash_training, make_classifier, train_model
 from helpers.workspace import Workspace
 
@@ -117,8 +117,10 @@ def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Retraining
     The feedback is the end segment of every call longer than 45 s whose end was judged
     differently from its expected status. Where there is none, the first model is the current one.
 
-    With the model its scores are kept: on archived calls of other customers, trained on the
-    archive alone (`before`) and on archive and feedback (`after`).
+    With the model its scores are kept: on the archived calls, customers kept apart, trained on the
+    archive alone (`before`) and on archive and feedback (`after`). A form does not say who the
+    customer is: where its calls are of archived customers, `after` is a little too good. A call
+    that has come into the archive since is feedback no more.
 
     Args:
         workspace: with the archive's features
@@ -128,12 +130,13 @@ def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Retraining
         whether and why a model was trained
     """
     archive = load_dataset(workspace)
-    feedback = predictions[predictions["retrained"]]
+    archived = predictions["content_hash"].isin(archive.segments["content_hash"])
+    feedback = predictions[predictions["retrained"] & ~archived]
     extra = _feedback_segments(workspace, feedback)
     _write_updated(workspace, archive, extra)
     if feedback.empty:
-        remove_model(workspace, name=RETRAINED)
-        return Retraining(False, "no mismatch on a call longer than 45 s: nothing to learn")
+        remove_model(workspace, name=RETRAINED)  # the first model is the current one again
+        return Retraining(False, f"no mismatch on a call longer than {LIMIT_S:.0f} s to learn from")
     ends = archive.only(VERDICT_KINDS)
     features = np.concatenate([ends.features, extra[0]])
     labels = np.concatenate([ends.labels, extra[1]])
@@ -184,7 +187,7 @@ def _derive(verdicts: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
     judged = (table["error"] == "") & ~table["disputed"]
     table["counted"] = judged & table["unseen"]
     table["mismatch"] = judged & (table["end_status"] != table["expected"])
-    long = table["duration_s"] > START_S + END_S
+    long = table["duration_s"] > LIMIT_S
     table["retrained"] = table["mismatch"] & table["unseen"] & long
     return table.sort_values("path", ignore_index=True)[list(COLUMNS)]
 

@@ -1,19 +1,24 @@
 """Running the notebooks without a browser: `python -m helpers.runner demo`."""
 
 import argparse
+import json
+import shutil
 import sys
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import papermill
+from filelock import FileLock, Timeout
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
 from helpers.errors import CallEmotionError
-from helpers.files import write_bytes
+from helpers.files import write_bytes, write_json
 from helpers.report import summarise, write_report
-from helpers.workspace import PROJECT_FOLDER, Workspace, open_workspace
+from helpers.workspace import PROJECT_FOLDER, SAMPLE_DATA, Workspace, open_workspace
 
 NOTEBOOKS = PROJECT_FOLDER / "notebooks"
 """Where the notebooks are."""
@@ -24,6 +29,31 @@ PARTS = {
     "loop": ("05", "06"),
 }
 """Notebooks of each command, by number."""
+
+EXIT_CODES = {
+    "AlreadyRunningError": 0,
+    "SettingsError": 2,
+    "TableError": 2,
+    "AuthenticationError": 3,
+    "RetryLaterError": 1,
+    "StopRunError": 1,
+}
+"""Exit code by the error that stopped a notebook."""
+
+FAILED = 4
+"""Exit code of everything else that stops a run."""
+
+
+class NotebookError(CallEmotionError):
+    """A notebook that stopped.
+
+    Attributes:
+        kind: name of the error that stopped it
+    """
+
+    def __init__(self, message: str, *, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def run_notebooks(
@@ -40,7 +70,7 @@ def run_notebooks(
         the executed notebooks' HTML pages
 
     Raises:
-        CallEmotionError: with the notebook and its last error, where one fails
+        NotebookError: with the notebook and its last error, where one fails
     """
     workspace.reports.mkdir(exist_ok=True)
     return [_run(find_notebook(number), workspace, parameters) for number in numbers]
@@ -52,23 +82,68 @@ def find_notebook(number: str) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one of the commands in `PARTS`; returns the exit code."""
+    """Run one of the commands in `PARTS`.
+
+    Returns:
+        0 where all went well; for `loop` 1 where a response could not be used or is to be tried
+        again; 2 where a setting or a permission is wrong, 3 where Google does not accept the
+        credentials, `FAILED` for everything else that stops a notebook
+    """
     options = _parse(arguments)
-    workspace = open_workspace(Path(options.workspace).absolute())
     folders = {"DATA": options.data, "FORM": options.form}
-    parameters = {name: str(Path(folder).absolute()) for name, folder in folders.items()}
+    parameters = {name: str(_absolute(folder)) for name, folder in folders.items()}
     try:
-        run_notebooks(PARTS[options.command], workspace, parameters=parameters)
-        summary, report = summarise(workspace), write_report(workspace)
+        workspace = open_workspace(_absolute(options.workspace))
+        with FileLock(workspace.run_lock, timeout=0):
+            run_notebooks(PARTS[options.command], workspace, parameters=parameters)
+            summary, report = summarise(workspace), write_report(workspace)
+            keep_copy(workspace, summary)
+    except Timeout:
+        print(f"another run is already working on {workspace.folder}; nothing was done")
+        return 0
+    except NotebookError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return EXIT_CODES.get(error.kind, FAILED)
     except CallEmotionError as error:
         print(f"\n{error}", file=sys.stderr)
-        return 1
+        return FAILED
+    _print_summary(summary, report)
+    return int(options.command == "loop" and count_unused(workspace) > 0)
+
+
+def keep_copy(workspace: Workspace, summary: pd.DataFrame) -> Path:
+    """Keep this run's summary as JSON and its pages in a folder named by the time.
+
+    Returns:
+        the folder
+    """
+    now = datetime.now(UTC)
+    folder = workspace.reports / "runs" / now.strftime("%Y-%m-%d_%H%M%S_%f")
+    folder.mkdir(parents=True)
+    for page in workspace.reports.glob("*.html"):
+        shutil.copyfile(page, folder / page.name)
+    lines = dict(summary.itertuples(index=False))
+    counts = _read_form_run(workspace)
+    write_json(folder / "summary.json", {"time": now.isoformat(), **lines, "form": counts})
+    return folder
+
+
+def count_unused(workspace: Workspace) -> int:
+    """Count the responses of the last run that could not be used or are to be tried again."""
+    counts = _read_form_run(workspace)
+    return counts.get("quarantined", 0) + counts.get("to be retried", 0)
+
+
+def _read_form_run(workspace: Workspace) -> dict[str, int]:
+    return json.loads(workspace.form_run.read_text()) if workspace.form_run.is_file() else {}
+
+
+def _print_summary(summary: pd.DataFrame, report: Path) -> None:
     width = summary["what"].str.len().max() + 2
     print()
     for line in summary.itertuples():
         print(f"{line.what:{width}}{line.result}")
     print(f"{'report':{width}}{report}")
-    return 0
 
 
 def _run(notebook: Path, workspace: Workspace, parameters: dict[str, str]) -> Path:
@@ -85,21 +160,30 @@ def _run(notebook: Path, workspace: Workspace, parameters: dict[str, str]) -> Pa
             extra_arguments=["--log-level=CRITICAL"],  # a notebook's own errors are in its cells
         )
     except PapermillExecutionError as error:
-        raise CallEmotionError(
+        raise NotebookError(
             f"{notebook.name} stopped: {error.evalue} ({error.ename}). What it had done is in "
-            f"{executed}; run again to go on from there"
+            f"{executed}; run again to go on from there",
+            kind=error.ename,
         ) from error
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(executed, as_version=4))
     write_bytes(executed.with_suffix(".html"), page.encode())
     return executed.with_suffix(".html")
 
 
+def _absolute(folder: str) -> Path:
+    return Path(folder).expanduser().absolute()
+
+
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m helpers.runner", description=__doc__)
     parser.add_argument("command", choices=PARTS)
     parser.add_argument("--workspace", required=True, help="folder for all results")
-    parser.add_argument("--data", default="sample_data", help="folder with zips of recordings")
-    parser.add_argument("--form", default="sample_data/form", help="responses.csv and uploads")
+    parser.add_argument(
+        "--data", default=str(SAMPLE_DATA / "recordings"), help="folder with zips of recordings"
+    )
+    parser.add_argument(
+        "--form", default=str(SAMPLE_DATA / "form"), help="responses.csv and uploads"
+    )
     return parser.parse_args(arguments)
 
 

@@ -8,6 +8,9 @@ START_S = 20.0
 END_S = 25.0
 """Length of the end segment in seconds."""
 
+LIMIT_S = START_S + END_S
+"""A call longer than this has a start and an end; a shorter one is judged as a whole."""
+
 KINDS = ("start", "end", "whole")
 """Names of the segments, in the order they are stored."""
 
@@ -43,7 +46,7 @@ def split_call(duration_s: float) -> tuple[Segment, ...]:
     """
     if not duration_s > 0:
         raise ValueError(f"duration is {duration_s!r} s, expected more than 0")
-    if duration_s > START_S + END_S:
+    if duration_s > LIMIT_S:
         return (
             Segment("start", 0.0, START_S),
             Segment("end", duration_s - END_S, END_S),

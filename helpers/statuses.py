@@ -17,6 +17,7 @@ _WORDS = {
     "dissatisfied": "unsatisfied",
 }
 _NEGATED = re.compile(r"\b(not|non|un|dis) satisfied\b")
+_DOUBTFUL = {"not", "no", "never", "hardly", "barely", "isn", "wasn", "less", "without"}
 _STATUS_OF_SUFFIX = {suffix: status for status, suffix in SUFFIXES.items()}
 
 
@@ -24,7 +25,8 @@ def parse_status(text: str) -> str | None:
     """Read a status from a folder name or a form answer.
 
     Case, underscores and hyphens do not matter. The short forms `sat`, `avg` and `unsat` count
-    only as the whole text, because "sat" inside a longer name may be a Saturday.
+    only as the whole text, because "sat" inside a longer name may be a Saturday. What is denied in
+    another way than "not satisfied", such as "not very satisfied", is left to a person.
 
     Args:
         text: what somebody wrote, such as `not-satisfied_call_quailty_wav`
@@ -65,5 +67,6 @@ def _named_statuses(text: str) -> set[str]:
     words = " ".join(re.findall(r"[^\W_]+", text.casefold()))
     if words in _STATUS_OF_SUFFIX:
         return {_STATUS_OF_SUFFIX[words]}
-    words = _NEGATED.sub("unsatisfied", words)
-    return {_WORDS[word] for word in words.split() if word in _WORDS}
+    words = _NEGATED.sub("unsatisfied", words).split()
+    named = {_WORDS[word] for word in words if word in _WORDS}
+    return set(STATUSES) if named and _DOUBTFUL & set(words) else named

@@ -89,6 +89,21 @@ class Workspace:
         return self.folder / "form_ledger.csv"
 
     @property
+    def form_downloads(self) -> Path:
+        """Uploads that are being fetched."""
+        return self.folder / "form_downloads"
+
+    @property
+    def form_lock(self) -> Path:
+        """Held by the run that is working on the form."""
+        return self.folder / ".form.lock"
+
+    @property
+    def form_run(self) -> Path:
+        """Counts of the last run over the form."""
+        return self.reports / "form_run.json"
+
+    @property
     def feature_data_updated(self) -> Path:
         """Feature matrix with the feedback's segments."""
         return self.folder / "feature_data_updated.npy"
@@ -102,6 +117,11 @@ class Workspace:
     def predictions(self) -> Path:
         """What was predicted for each call of the form before the model learned from it."""
         return self.folder / "predictions.csv"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held by the command that runs notebooks on this workspace."""
+        return self.folder / ".run.lock"
 
     @property
     def reports(self) -> Path:

@@ -242,8 +242,10 @@ def generate_zips(into: Path) -> None:
         rows.append((call.path, call.status, call.customer, call.agent, call.channels, seconds))
         print(f"{call.name}: {call.status}, {call.customer}, {seconds} s")
     for status in STATUSES:
-        write_atomically(zip_bytes(members[status]), path=into / f"{status}_calls.zip")
-    write_atomically(csv_bytes(rows), path=into / "speakers.csv")
+        write_atomically(
+            zip_bytes(members[status]), path=into / "recordings" / f"{status}_calls.zip"
+        )
+    write_atomically(csv_bytes(rows), path=into / "recordings" / "speakers.csv")
 
 
 def generate_form(into: Path) -> None:

@@ -78,6 +78,10 @@ class GoogleError(Exception):
         return error_answer(self.status, style, self.reason, str(self), api=api, **self.details)
 
 
+class MisuseError(GoogleError):
+    """A request that no correct client makes: a test should never see one."""
+
+
 def error_answer(
     status: int,
     style: str,

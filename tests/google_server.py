@@ -4,7 +4,6 @@ It is our reading of Google, so every method, parameter, field and body is check
 descriptions of the interfaces that Google ships with its client; see `GoogleServer.complaints`.
 """
 
-import base64
 import functools
 import hashlib
 import json
@@ -23,11 +22,11 @@ import googleapiclient
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
-from google_faults import Answer, Fault, GoogleError, json_answer, next_fault
+from google_faults import Answer, Fault, GoogleError, MisuseError, json_answer, next_fault
 
 DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents"
-FOLDER = "application/vnd.google-apps.folder"
 SHORTCUT = "application/vnd.google-apps.shortcut"
+AUDIENCE = "https://oauth2.googleapis.com/token"  # signed by google.auth, whatever token_uri is
 SPREADSHEET_EPOCH = datetime(1899, 12, 30)
 
 
@@ -156,10 +155,10 @@ class Discovery:
                 self._check_body(inner, known, f"{place}.{name}")
 
 
-def invalid(message: str, *, location: str | None = None) -> GoogleError:
+def invalid(message: str, *, location: str | None = None) -> MisuseError:
     details = {"location": location, "locationType": "parameter"} if location else {}
     reason = "invalidParameter" if location else "badRequest"
-    return GoogleError(400, message, reason, **details)
+    return MisuseError(400, message, reason, **details)
 
 
 def is_true(query: dict, name: str) -> bool:
@@ -252,7 +251,9 @@ class Drive:
         start = int(first) if first else max(size - int(last), 0)
         stop = min(int(last) + 1, size) if first and last else size
         if start >= size or stop <= start:
-            error = GoogleError(416, "Request range not satisfiable", "requestedRangeNotSatisfiable")
+            error = GoogleError(
+                416, "Request range not satisfiable", "requestedRangeNotSatisfiable"
+            )
             answer = error.answer("drive")
             answer.headers["Content-Range"] = f"bytes */{size}"
             return answer
@@ -269,14 +270,19 @@ class Drive:
             where = {"location": "pageToken", "locationType": "parameter"}
             raise GoogleError(400, "Invalid Value", "invalid", **where)
         start, empty = map(int, token.groups())
-        found = [file for file in self.files.values() if self._is_listed(file, query)]
+        conditions = parse_q(query.get("q", ""))
+        found = [
+            file
+            for file in self.files.values()
+            if self._is_listed(file, query) and all(each(file.metadata) for each in conditions)
+        ]
         size = min(int(query.get("pageSize", 100)), self.largest_page)
         if empty < self.empty_pages:
             page, following = [], f"page-{start}-{empty + 1}"
         else:
             page, following = found[start : start + size], f"page-{start + size}-{empty}"
         listing = {"kind": "drive#fileList", "incompleteSearch": self.incomplete_search}
-        if not page and found[start:] or start + size < len(found):
+        if (not page and found[start:]) or start + size < len(found):
             listing["nextPageToken"] = following
         listing["files"] = [file.metadata for file in page]
         default = "kind,incompleteSearch,nextPageToken,files(kind,id,name,mimeType)"
@@ -288,9 +294,8 @@ class Drive:
             return False
         if "driveId" in file.fields and not shared:
             return False
-        if query.get("corpora") == "drive" and file.fields.get("driveId") != query.get("driveId"):
-            return False
-        return all(condition(file.metadata) for condition in parse_q(query.get("q", "")))
+        one_drive = query.get("corpora") == "drive"
+        return not one_drive or file.fields.get("driveId") == query.get("driveId")
 
 
 def parse_q(text: str) -> list:
@@ -311,7 +316,7 @@ def parse_q(text: str) -> list:
                 rest = rest[match.end() :]
                 break
         else:
-            raise GoogleError(400, "Invalid Value", "invalid", location="q")
+            raise MisuseError(400, f"Invalid Value: q = {text}", "invalid", location="q")
     return conditions
 
 
@@ -379,11 +384,7 @@ class Area:
         title = self.tab.title.replace("'", "''")
         start = f"{column_letters(self.left)}{self.top + 1}"
         stop = f"{column_letters(self.right - 1)}{self.bottom}"
-        return f"{title if plain else repr_quoted(title)}!{start}" + f":{stop}" * (start != stop)
-
-
-def repr_quoted(title: str) -> str:
-    return f"'{title}'"
+        return (title if plain else f"'{title}'") + f"!{start}" + f":{stop}" * (start != stop)
 
 
 @dataclass
@@ -453,7 +454,7 @@ class Spreadsheet:
 
     def update(self, area: Area, rows: list[list], option: str | None) -> dict:
         if option not in ("RAW", "USER_ENTERED"):
-            raise GoogleError(400, "'valueInputOption' is required but not specified")
+            raise MisuseError(400, "'valueInputOption' is required but not specified")
         height, width = len(rows), max(map(len, rows), default=0)
         if not area.anchor and (height > area.bottom - area.top or width > area.right - area.left):
             message = f"Requested writing within range [{area}], but tried writing beyond it"
@@ -565,28 +566,11 @@ class Sheets:
         spreadsheet = self.find(query)
         return json_answer(spreadsheet.values(spreadsheet.area(query["range"]), query))
 
-    def values_batch_get(self, query: dict, request) -> Answer:
-        spreadsheet, ranges = self.find(query), query.get("ranges", [])
-        ranges = [ranges] if isinstance(ranges, str) else ranges
-        values = [spreadsheet.values(spreadsheet.area(text), query) for text in ranges]
-        return json_answer({"spreadsheetId": query["spreadsheetId"], "valueRanges": values})
-
     def values_update(self, query: dict, request) -> Answer:
         spreadsheet, rows = self.find(query), request.json.get("values", [])
         area = spreadsheet.area(query["range"])
         done = spreadsheet.update(area, rows, query.get("valueInputOption"))
         return json_answer({"spreadsheetId": query["spreadsheetId"], **done})
-
-    def values_append(self, query: dict, request) -> Answer:
-        spreadsheet, rows = self.find(query), request.json.get("values", [])
-        tab = spreadsheet.area(query["range"]).tab
-        filled = [number for number, row in enumerate(tab.rows) if any(c is not None for c in row)]
-        top = filled[-1] + 1 if filled else 0
-        tab.row_count = max(tab.row_count, top + len(rows))
-        area = Area(tab, top, 0, top + 1, 1, anchor=True)
-        done = spreadsheet.update(area, rows, query.get("valueInputOption"))
-        identity = {"spreadsheetId": query["spreadsheetId"]}
-        return json_answer({**identity, "updates": {**identity, **done}})
 
     def values_batch_update(self, query: dict, request) -> Answer:
         spreadsheet, body = self.find(query), request.json
@@ -609,7 +593,7 @@ class Sheets:
         spreadsheet, replies = self.find(query), []
         for number, change in enumerate(request.json["requests"]):
             if list(change) != ["addSheet"]:
-                raise GoogleError(501, f"this server knows addSheet, not {list(change)}")
+                raise MisuseError(501, f"this server knows addSheet, not {list(change)}")
             properties = change["addSheet"]["properties"]
             grid, title = properties.get("gridProperties", {}), properties["title"]
             if title in spreadsheet.tabs:
@@ -619,3 +603,445 @@ class Sheets:
             spreadsheet.tabs[title] = Tab(title, len(spreadsheet.tabs), [], *size)
             replies.append({"addSheet": {"properties": spreadsheet.tabs[title].properties}})
         return json_answer({"spreadsheetId": query["spreadsheetId"], "replies": replies})
+
+
+# ---- tokens ----------------------------------------------------------------------------------
+
+
+@functools.cache
+def private_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem(key) -> str:
+    if isinstance(key, rsa.RSAPublicKey):
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        return key.public_bytes(serialization.Encoding.PEM, form).decode()
+    form, secrecy = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, secrecy).decode()
+
+
+class TokenService:
+    """Gives tokens for a signed claim, a refresh token or a subject token, and remembers scopes.
+
+    `grants` has one dict per token given: "kind", "scopes" and for service accounts the "claims".
+    """
+
+    def __init__(self):
+        self.tokens = {"test-token"}
+        self.federated: set[str] = set()  # good for impersonation only
+        self.scopes: dict[str, list[str]] = {}  # of the tokens given here
+        self.grants: list[dict] = []
+        self.subject_token = f"subject-{uuid.uuid4().hex}"
+        self.refresh_token = f"refresh-{uuid.uuid4().hex}"
+
+    def give(self, kind: str, scopes: list[str], **known) -> str:
+        token = f"token-{uuid.uuid4().hex}"
+        self.grants.append({"kind": kind, "scopes": scopes, **known})
+        self.scopes[token] = scopes
+        (self.federated if kind == "federated" else self.tokens).add(token)
+        return token
+
+    def answer(self, path: str, body: bytes, token: str | None) -> Answer:
+        if path.endswith(":generateAccessToken"):
+            return self._impersonate(json.loads(body), token)
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        kind, scopes = form.get("grant_type", "").split(":")[-1], form.get("scope", "").split()
+        if kind == "jwt-bearer":
+            given = self._for_claims(form["assertion"])
+        elif kind == "refresh_token" and form["refresh_token"] == self.refresh_token:
+            given = self.give("refreshed", scopes or ["https://www.googleapis.com/auth/drive"])
+        elif kind == "token-exchange" and form["subject_token"] == self.subject_token:
+            given = self.give("federated", scopes, audience=form["audience"])
+        else:
+            raise GoogleError(400, "Bad Request", "invalid_grant")
+        shape = "urn:ietf:params:oauth:token-type:access_token"
+        times = {"token_type": "Bearer", "expires_in": 3600, "issued_token_type": shape}
+        return json_answer({"access_token": given, **times}, api="token")
+
+    def _for_claims(self, assertion: str) -> str:
+        try:
+            key = pem(private_key().public_key())
+            claims = jwt.decode(assertion, certs=key, audience=AUDIENCE)
+        except Exception as error:
+            raise GoogleError(400, f"Invalid JWT: {error}", "invalid_grant") from error
+        return self.give("service account", claims["scope"].split(), claims=claims)
+
+    def _impersonate(self, wanted: dict, token: str | None) -> Answer:
+        if token not in self.federated:
+            raise GoogleError(401, "Request had invalid authentication credentials.")
+        end = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        given = self.give("impersonated", wanted["scope"])
+        return json_answer({"accessToken": given, "expireTime": end}, api="token")
+
+    def check(self, token: str | None, method: dict) -> None:
+        """Refuse an unknown token, and one whose scopes do not allow this method."""
+        if token not in self.tokens:
+            where = {"location": "Authorization", "locationType": "header"}
+            raise GoogleError(401, "Invalid Credentials", "authError", **where)
+        scopes = self.scopes.get(token)
+        if scopes is not None and not set(scopes) & set(method["scopes"]):
+            message = "Request had insufficient authentication scopes."
+            raise GoogleError(403, message, "insufficientPermissions")
+
+
+# ---- the server ------------------------------------------------------------------------------
+
+
+@dataclass
+class Request:
+    """What came in and what went out; never the value of Authorization."""
+
+    method: str
+    path: str
+    query: dict[str, str | list[str]]
+    headers: dict[str, str]
+    has_authorization: bool
+    body: bytes  # empty for tokens: it is a credential
+    kind: str = "other"
+    api: str = "drive"
+    file_id: str | None = None
+    fault: str | None = None
+    status: int | None = None  # None: closed before the status
+    sent: int = 0  # bytes of the body
+
+    @property
+    def range(self) -> str | None:
+        return self.headers.get("range")
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.body or b"{}")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads a request, and sends the answer in the way the answer says."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle_request(self) -> None:
+        google: GoogleServer = self.server.google
+        url = urlsplit(self.path)
+        lists = parse_qs(url.query, keep_blank_values=True)
+        query = {name: values[0] if len(values) == 1 else values for name, values in lists.items()}
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        token = headers.pop("authorization", None)
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        request = Request(self.command, url.path, query, headers, token is not None, body)
+        answer = google.answer(request, token and token.removeprefix("Bearer "))
+        try:
+            self.deliver(answer, request)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True  # the client went away
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request  # noqa: N815
+
+    def deliver(self, answer: Answer, request: Request) -> None:
+        google = self.server.google
+        if answer.ending != "keep":
+            self.close_connection = True
+        if answer.pause and answer.pause_at is None and google.closing.wait(answer.pause):
+            return
+        if answer.ending == "silent":
+            return
+        request.status = answer.status
+        self.send_head(answer)
+        for wait, piece in answer.pieces():
+            if wait and google.closing.wait(wait):
+                self.close_connection = True
+                return
+            if not piece:
+                continue
+            chunked = answer.framing == "chunked"
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+            request.sent += len(piece)
+            google.count_media(request, len(piece))
+        if answer.framing == "chunked" and answer.ending == "keep":
+            self.wfile.write(b"0\r\n\r\n")
+        if answer.ending == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            socket.close(self.connection.detach())
+
+    def send_head(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        if answer.framing == "length":
+            declared = len(answer.body) if answer.declared is None else answer.declared
+            self.send_header("Content-Length", str(declared))
+        elif answer.framing == "chunked":
+            self.send_header("Transfer-Encoding", "chunked")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class HTTPServer(ThreadingHTTPServer):
+    """Knows its connections, so that none outlives it."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, google: "GoogleServer"):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.google, self.connections = google, set()
+
+    def process_request(self, request, client_address):
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request, client_address):
+        pass  # the client went away; what goes wrong here is in `complaints`
+
+
+class GoogleServer:
+    """Drive, Sheets and tokens on a free port; a context manager.
+
+    Attributes:
+        drive, sheets, auth: the state, for what the methods below do not set
+        faults: what goes wrong, the first that is armed for a request wins
+        requests: every request, in order
+        complaints: requests that Google would not understand, or this server does not
+        require_auth: whether requests without a known token are refused
+    """
+
+    def __init__(self):
+        self._http = HTTPServer(self)
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self.drive_endpoint, self.sheets_endpoint = f"{self.url}/drive/v3/", f"{self.url}/"
+        self.token_url = f"{self.url}/token"
+        self.drive, self.sheets, self.auth = Drive(), Sheets(), TokenService()
+        self.faults: list[Fault] = []
+        self.requests: list[Request] = []
+        self.complaints: list[str] = []
+        self.require_auth = True
+        self.closing = threading.Event()
+        self.lock = threading.RLock()
+        self._media_sent, self._expiry = 0, None
+        self._apis = discoveries()
+        self._actions = {
+            "drive.files.get": self.drive.get,
+            "drive.files.list": self.drive.list,
+            "sheets.spreadsheets.get": self.sheets.get,
+            "sheets.spreadsheets.batchUpdate": self.sheets.batch_update,
+            "sheets.spreadsheets.values.get": self.sheets.values_get,
+            "sheets.spreadsheets.values.update": self.sheets.values_update,
+            "sheets.spreadsheets.values.batchUpdate": self.sheets.values_batch_update,
+            "sheets.spreadsheets.values.clear": self.sheets.values_clear,
+        }
+        run = functools.partial(self._http.serve_forever, poll_interval=0.02)
+        threading.Thread(target=run, daemon=True).start()
+
+    def __enter__(self) -> "GoogleServer":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End at once, also what stalls."""
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        for connection in list(self._http.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # it is closed already
+
+    # What tests set up
+
+    def add_file(
+        self,
+        content: bytes | None,
+        *,
+        name: str,
+        file_id: str | None = None,
+        mime_type: str = "audio/wav",
+        parents=("folder",),
+        trashed: bool = False,
+        denied: str | None = None,
+        abusive: bool = False,
+        listed: bool = True,
+        **fields,
+    ) -> str:
+        """Add a file; `fields` are metadata that override what the content says (None: absent)."""
+        file_id = file_id or f"file-{len(self.drive.files) + 1:03}-{uuid.uuid4().hex[:8]}"
+        known = {"id": file_id, "name": name, "mimeType": mime_type, "parents": list(parents)}
+        known |= {"trashed": trashed, **fields}
+        file = DriveFile(content, known, denied=denied, abusive=abusive, listed=listed)
+        self.drive.files[file_id] = file
+        return file_id
+
+    def add_shortcut(self, target_id: str, *, name: str, **options) -> str:
+        target = self.drive.files.get(target_id)
+        details = {"targetId": target_id}
+        details |= {"targetMimeType": target.fields["mimeType"]} if target else {}
+        options = {"mime_type": SHORTCUT, "shortcutDetails": details, **options}
+        return self.add_file(None, name=name, **options)
+
+    def replace_file(self, file_id: str, content: bytes) -> None:
+        self.drive.files[file_id].replace(content)
+
+    def trash_file(self, file_id: str) -> None:
+        self.drive.files[file_id].fields["trashed"] = True
+
+    def delete_file(self, file_id: str) -> None:
+        del self.drive.files[file_id]
+
+    def spreadsheet(self, sheet_id: str = "sheet") -> Spreadsheet:
+        """Give the spreadsheet, made if need be, to set locale, time_zone, denied and so on."""
+        return self.sheets.spreadsheets.setdefault(sheet_id, Spreadsheet())
+
+    def set_rows(
+        self, tab: str, rows, *, sheet_id="sheet", date_columns=(), chips=None, links=None
+    ) -> None:
+        """Set all cells of a tab; chips and links are by (row, column), counted from 0."""
+        tabs = self.spreadsheet(sheet_id).tabs
+        known = tabs.setdefault(tab, Tab(tab, len(tabs)))
+        known.rows = [list(row) for row in rows]
+        known.row_count = max(known.row_count, len(known.rows))
+        known.column_count = max([known.column_count, *map(len, known.rows)])
+        known.date_columns = frozenset(date_columns)
+        known.chips, known.links = dict(chips or {}), dict(links or {})
+
+    def rows(self, tab: str, *, sheet_id: str = "sheet") -> list[list]:
+        """Give the cells as they are now."""
+        return [list(row) for row in self.sheets.spreadsheets[sheet_id].tabs[tab].rows]
+
+    def fail(self, match: str, kind: str | int, times: int | None = 1, **options) -> Fault:
+        """Add a fault, see `google_faults.Fault`; it comes after those added before."""
+        self.faults.append(Fault(match, kind, times, **options))
+        return self.faults[-1]
+
+    @property
+    def tokens(self) -> set[str]:
+        return self.auth.tokens
+
+    def expire_tokens(self, *, after_media_bytes: int | None = None) -> None:
+        """Make all tokens unknown, now or once so many bytes of content are sent from now on."""
+        if after_media_bytes is None:
+            self._expiry = None
+            self.auth.tokens.clear()
+        else:
+            self._expiry = self._media_sent + after_media_bytes
+
+    def service_account_file(self, path: Path) -> Path:
+        account = {
+            "type": "service_account",
+            "project_id": "call-emotion-test",
+            "private_key_id": "key-1",
+            "private_key": pem(private_key()),
+            "client_email": "ingest@call-emotion-test.iam.gserviceaccount.com",
+            "client_id": "1",
+            "token_uri": self.token_url,
+        }
+        path.write_text(json.dumps(account))
+        return path
+
+    def workload_identity_file(self, path: Path) -> Path:
+        """Write the credentials of a CI job; no project in it: google.auth would look it up."""
+        subject = path.with_suffix(".subject")
+        subject.write_text(self.auth.subject_token)
+        email = "ingest@call-emotion-test.iam.gserviceaccount.com"
+        account = f"{self.url}/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
+        identity = {
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/workloadIdentityPools/pool/providers/ci",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": f"{self.url}/sts",
+            "service_account_impersonation_url": account,
+            "credential_source": {"file": str(subject)},
+        }
+        path.write_text(json.dumps(identity))
+        return path
+
+    # What tests look at
+
+    def count(self, kind: str, *, file_id: str | None = None) -> int:
+        return sum(
+            each.kind == kind and file_id in (None, each.file_id) for each in list(self.requests)
+        )
+
+    # What the handler calls
+
+    def answer(self, request: Request, token: str | None) -> Answer:
+        with self.lock:
+            self.requests.append(request)
+            try:
+                return self._answer(request, token)
+            except GoogleError as error:
+                if isinstance(error, MisuseError):
+                    self._complain(request, error)
+                return error.answer(request.api)
+            except Exception as error:
+                self._complain(request, error)
+                return GoogleError(500, f"{type(error).__name__}: {error}").answer(request.api)
+
+    def _answer(self, request: Request, token: str | None) -> Answer:
+        if request.path in ("/token", "/sts") or ":generateAccessToken" in request.path:
+            request.kind, request.api = "token", "token"
+            body, request.body = request.body, b""
+            return self._act(request, lambda: self.auth.answer(request.path, body, token))
+        api = "drive" if request.path.startswith("/drive/") else "sheets"
+        request.api, discovery = api, self._apis[api]
+        found = discovery.find(request.method, request.path)
+        if found is None:
+            raise MisuseError(501, "no such method")
+        method, parameters = found
+        request.kind, request.file_id = kind_of(method, request), parameters.get("fileId")
+        discovery.check(method, request.query, request.json if request.body else None)
+        if self.require_auth or token:
+            self.auth.check(token, method)
+        action = self._actions.get(method["id"])
+        if action is None:
+            raise MisuseError(501, f"this server does not know {method['id']}")
+        return self._act(request, lambda: action({**request.query, **parameters}, request))
+
+    def _act(self, request: Request, action) -> Answer:
+        fault = next_fault(self.faults, request)
+        if fault is None:
+            return action()
+        request.fault = fault.kind
+        if fault.before_acting:
+            return fault.apply(self, Answer(api=request.api))
+        try:
+            answer = action()
+        except MisuseError:
+            raise
+        except GoogleError as error:
+            answer = error.answer(request.api)
+        return fault.apply(self, answer)
+
+    def _complain(self, request: Request, error: Exception) -> None:
+        self.complaints.append(f"{request.method} {request.path} {request.query}: {error}")
+
+    def count_media(self, request: Request, size: int) -> None:
+        with self.lock:
+            self._media_sent += size if request.kind == "media" else 0
+            if self._expiry is not None and self._media_sent >= self._expiry:
+                self.expire_tokens()
+
+
+def kind_of(method: dict, request: Request) -> str:
+    kinds = {"drive.files.list": "list", "sheets.spreadsheets.get": "sheet"}
+    if method["id"] == "drive.files.get":
+        return "media" if request.query.get("alt") == "media" else "meta"
+    if method["id"].startswith("sheets."):
+        kinds["sheets.spreadsheets.values.get"] = "values"
+        return kinds.get(method["id"], "write")
+    return kinds.get(method["id"], "other")
+
+
+@functools.cache
+def discoveries() -> dict[str, Discovery]:
+    return {"drive": Discovery("drive.v3", "/drive/v3/"), "sheets": Discovery("sheets.v4", "/")}

@@ -19,7 +19,7 @@ GENERATOR_VERSION = "1.51"
 def entries() -> dict[str, bytes]:
     content = {}
     for status in STATUSES:
-        with zipfile.ZipFile(SAMPLE_DATA / f"{status}_calls.zip") as archive:
+        with zipfile.ZipFile(SAMPLE_DATA / "recordings" / f"{status}_calls.zip") as archive:
             content |= {name: archive.read(name) for name in archive.namelist()}
     return content
 
@@ -37,7 +37,7 @@ def test_each_status_has_eight_calls_of_50_to_90_seconds(tmp_path):
 
 
 def test_every_customer_has_a_call_of_every_status():
-    with (SAMPLE_DATA / "speakers.csv").open(encoding="utf-8") as file:
+    with (SAMPLE_DATA / "recordings" / "speakers.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["file"] for row in rows) == sorted(entries())
     statuses = {}

@@ -1,0 +1,74 @@
+"""Who we are for Google: one ladder from Colab's user to a service account's key file."""
+
+from importlib.util import find_spec
+
+import google.auth
+from google.auth.credentials import Credentials
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.oauth2 import service_account
+
+from forms_ingest.errors import AuthenticationError
+from forms_ingest.settings import FormSettings
+
+READ_SCOPES = (
+    "https://www.googleapis.com/auth/drive.readonly",
+    "https://www.googleapis.com/auth/spreadsheets.readonly",
+)
+"""What reading the responses and uploads needs; nothing can be changed with it."""
+
+WRITE_SCOPES = (
+    "https://www.googleapis.com/auth/drive.readonly",
+    "https://www.googleapis.com/auth/spreadsheets",
+)
+"""What writing verdicts back needs, asked for only where it is switched on."""
+
+_WAY_OUT = (
+    "In Colab run the notebook's set-up cell and allow access; elsewhere set "
+    "GOOGLE_APPLICATION_CREDENTIALS, or CALL_EMOTION_SERVICE_ACCOUNT to a service account's key "
+    "file, or use the offline form with CALL_EMOTION_FORM=offline"
+)
+
+
+def find_credentials(settings: FormSettings) -> Credentials:
+    """Find credentials: Colab's user, then application default credentials, then the key file.
+
+    Args:
+        settings: names the key file, and whether verdicts are written back
+
+    Returns:
+        credentials limited to the scopes that are needed
+
+    Raises:
+        AuthenticationError: where there are none, with the ways out
+    """
+    scopes = WRITE_SCOPES if settings.write_back else READ_SCOPES
+    _sign_in_to_colab()
+    try:
+        credentials, _ = google.auth.default(scopes=scopes)
+    except DefaultCredentialsError:
+        return _read_key_file(settings.service_account, scopes)
+    except (GoogleAuthError, ValueError, OSError) as error:
+        raise AuthenticationError(
+            f"the default credentials cannot be used ({type(error).__name__}). {_WAY_OUT}"
+        ) from None
+    return credentials
+
+
+def _sign_in_to_colab() -> None:
+    if find_spec("google.colab") is None:
+        return
+    from google.colab import auth
+
+    auth.authenticate_user()
+
+
+def _read_key_file(path: str, scopes: tuple[str, ...]) -> Credentials:
+    if not path:
+        raise AuthenticationError(f"there are no credentials for Google. {_WAY_OUT}")
+    try:
+        return service_account.Credentials.from_service_account_file(path, scopes=scopes)
+    except (OSError, ValueError, GoogleAuthError) as error:
+        raise AuthenticationError(
+            f"the key file {path} cannot be used ({type(error).__name__}): download a new key in "
+            "the Google Cloud console"
+        ) from None
