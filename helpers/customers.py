@@ -77,5 +77,6 @@ def _read(path: Path) -> pd.DataFrame | None:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError, OSError):
         return None
+    table = table.fillna("")
     table.columns = [str(title).strip().casefold() for title in table.columns]
     return table if set(COLUMNS) <= set(table.columns) else None

@@ -68,7 +68,8 @@ def read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
 
     Args:
         path: the CSV file; where it is missing the table is empty
-        columns: type of each column; empty cells of `str` columns are empty strings
+        columns: type of each column; empty cells and missing columns of type `str` are empty
+            strings
 
     Returns:
         table with exactly these columns
@@ -83,11 +84,14 @@ def read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
         table = pd.DataFrame()
     shifted = not isinstance(table.index, pd.RangeIndex)  # rows with more cells than the header
-    if shifted or not columns.keys() <= set(table.columns):
+    needed = {name for name, kind in columns.items() if kind is not str}
+    known = columns.keys() & set(table.columns)
+    if shifted or not known or not needed <= known:
         raise TableError(
             f"{path} is not the table with the columns {', '.join(columns)}; save it as CSV in "
             "UTF-8, divided by commas"
         )
+    table = table.reindex(columns=list(columns), fill_value="")
     try:
         return pd.DataFrame({name: _typed(table[name], kind) for name, kind in columns.items()})
     except (ValueError, KeyError) as error:

@@ -76,7 +76,11 @@ def settle_records(workspace: Workspace, found: Found) -> pd.DataFrame:
         conflicts += conflict
     records = pd.DataFrame(chosen, columns=list(COLUMNS)).sort_values("path", ignore_index=True)
     _write_decisions(workspace, decisions, conflicts)
-    rejections += _useless_decisions(decisions, set(recordings["path"]))
+    disputed = {path for conflict in conflicts for path in conflict["twins"]}
+    rejections += _useless_decisions(
+        {path: text for path, text in decisions.items() if path not in disputed},
+        set(recordings["path"]),
+    )
     record_rejections(workspace, rejections, step=STEP)
     write_csv(workspace.records, records)
     return records

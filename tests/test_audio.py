@@ -611,3 +611,11 @@ def test_an_hour_needs_no_more_memory_than_two_minutes(tmp_path):
     )
     short_kib, long_kib = map(int, run.stdout.split())
     assert (long_kib - short_kib) / 1024 < 50
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "PCM_16"])
+def test_a_wav_file_named_raw_is_read_by_its_header(tmp_path, subtype):
+    path = write_call(tmp_path / "call.raw", subtype=subtype)
+    truth, _ = soundfile.read(write_call(tmp_path / "call.wav", subtype=subtype), dtype="float32")
+    with open_recording(path) as recording:
+        np.testing.assert_array_equal(recording.read()[0], truth)

@@ -487,7 +487,9 @@ def test_sample_calls_and_others_do_not_mix(data, workspace, tmp_path):
     assert state(workspace.folder) == before
     samples = open_workspace(tmp_path / "samples")
     samples.dataset.mkdir()
-    row = read_conversions(workspace).assign(source=f"{SAMPLE_DATA}/average_calls.zip/a.wav")
+    row = read_conversions(workspace).assign(
+        source="sample_data/recordings/average_calls.zip/a.wav"
+    )
     row.to_csv(samples.conversions, index=False)
     with pytest.raises(
         MissingStepError, match=r"synthetic sample calls .* choose another WORKSPACE"
@@ -535,3 +537,16 @@ def test_real_calls_are_all_converted(shared_calls, workspace, tmp_path):
     table = convert_recordings(tmp_path / "data", workspace)
     assert Counter(table["encoding"]) == {"WAV U-Law": 6}
     assert sorted(table["source"]) == sorted(f"{tmp_path}/data/calls.zip/{name}" for name in names)
+
+
+@pytest.mark.parametrize("name", ["..wav", ".wav", "a..wav", "...wav"])
+def test_a_name_of_dots_is_no_reason_to_stop(data, workspace, name):
+    write_call(data / "average" / name, seed=5)
+    conversions = convert_recordings(data, workspace)
+    assert conversions["source"].str.endswith(f"/{name}").sum() == 1
+
+
+def test_the_sample_calls_keep_their_names_when_the_project_is_moved(workspace):
+    conversions = convert_recordings(SAMPLE_DATA / "recordings", workspace)
+    assert conversions["source"].str.startswith("sample_data/recordings/").all()
+    assert set(conversions["customer"]) == {f"customer_{number:02d}" for number in range(1, 9)}

@@ -96,11 +96,15 @@ def test_no_csv_whatever_it_holds_stops_the_run(tmp_path_factory, content):
     assert read(folder, content).customer_of("nowhere.wav") == ""
 
 
-def test_several_tables_are_read_and_folders_are_not(tmp_path):
+def test_several_tables_are_read_also_in_deeper_folders(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "deeper").mkdir()
     read(tmp_path / "deeper", "file,customer\nc.wav,Cid\n")
     read(tmp_path, "file,customer\na.wav,Ann\n", "one.csv")
     table = read(tmp_path, "file,customer\nb.wav,Bob\n", "two.csv")
-    assert [table.customer_of(name) for name in ("a.wav", "b.wav", "c.wav")] == ["Ann", "Bob", ""]
-    assert {file.name for file in table.files} == {"one.csv", "two.csv"}
+    assert [table.customer_of(name) for name in ("a.wav", "b.wav", "c.wav")] == [
+        "Ann",
+        "Bob",
+        "Cid",
+    ]
+    assert {file.name for file in table.files} == {"one.csv", "two.csv", "customers.csv"}

@@ -9,6 +9,7 @@ from helpers.dataset import build_dataset, cached_features, load_dataset, npy_by
 from helpers.errors import AudioError, MissingStepError
 from helpers.features import FEATURE_SET, call_features
 from helpers.records import build_records, read_records
+from helpers.rejections import read_rejections
 from helpers.workspace import Workspace
 
 LONG, SHORT = "dataset/average/long.wav", "dataset/satisfied/short.wav"
@@ -214,3 +215,20 @@ def test_an_array_comes_back_from_its_bytes(tmp_path, array):
 def test_an_array_of_objects_is_not_written():
     with pytest.raises(ValueError, match="Object arrays cannot be saved"):
         npy_bytes(np.array(["average", None], dtype=object))
+
+
+def test_a_call_on_hold_at_both_ends_is_listed_and_stops_nothing(workspace):
+    signal = np.zeros(70 * 8000, dtype=np.float32)
+    signal[30 * 8000 : 35 * 8000] = make_voice(5)
+    path = workspace.folder / "dataset/average/hold.wav"
+    soundfile.write(path, signal, 8000)
+    build_records(workspace)
+    dataset = build_dataset(workspace)
+    assert set(dataset.segments["path"]) == {LONG, SHORT}
+    assert load_dataset(workspace).segments.equals(dataset.segments)
+    rejected = read_rejections(workspace).set_index("step").loc["03 features"]
+    assert rejected["path"] == "dataset/average/hold.wav"
+    assert rejected["reason"].startswith("silent: nothing is heard in the segments")
+    before = state(workspace)
+    build_dataset(workspace)
+    assert state(workspace) == before

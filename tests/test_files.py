@@ -146,3 +146,20 @@ def test_a_table_saved_in_another_format_says_how_to_save_it(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(TableError, match=r"table\.csv is not the table .* save it as CSV in UTF-8"):
         read_csv(path, COLUMNS)
+
+
+@pytest.mark.parametrize(("cell", "value"), [("True", True), ("TRUE", True), ("FALSE", False)])
+def test_switches_are_read_as_spreadsheets_write_them(tmp_path, cell, value):
+    (tmp_path / "table.csv").write_text(f"path,learned\na.wav,{cell}\n")
+    table = read_csv(tmp_path / "table.csv", {"path": str, "learned": bool})
+    assert table["learned"].tolist() == [value]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["path,learned,count\na,perhaps,1\n", "path,learned,count\na,True,many\n", "path\na\n"],
+)
+def test_a_value_nobody_can_read_is_an_error_and_never_a_no(tmp_path, content):
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(TableError, match=r"table\.csv"):
+        read_csv(tmp_path / "table.csv", {"path": str, "learned": bool, "count": int})

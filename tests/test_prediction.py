@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PITCHES, write_call
+import soundfile
+from conftest import PITCHES, make_voice, write_call
 
 from helpers.errors import ModelError
 from helpers.prediction import COLUMNS, PROBABILITIES, predict_calls
@@ -39,9 +40,6 @@ def test_a_short_call_has_one_verdict(trained, tmp_path):
 
 
 def test_a_call_whose_mood_turns_has_another_start_than_end(trained, tmp_path):
-    import soundfile
-    from conftest import make_voice
-
     moods = ("unsatisfied", "satisfied")
     halves = [make_voice(30, seed=5, pitch=PITCHES[mood]) for mood in moods]
     soundfile.write(tmp_path / "turn.wav", np.concatenate(halves), 8000, subtype="ULAW")
