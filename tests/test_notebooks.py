@@ -70,7 +70,7 @@ class TestForm:
         cells = [c for c in code_cells(path) if "parameters" in c.metadata.get("tags", [])]
         assert len(cells) == 1
         for line in cells[0].source.splitlines():
-            assert re.fullmatch(r'[A-Z_]+ = (".*"|[\d.]+)  # .+', line), line
+            assert re.fullmatch(r'[A-Z_]+ = (".*"|[\d.]+|True|False)  # .+', line), line
 
     def test_has_short_cells_after_a_sentence(self, path):
         lines = [len(cell.source.splitlines()) for cell in code_cells(path)]
