@@ -1,5 +1,6 @@
 """Who we are for Google: one ladder from Colab's user to a service account's key file."""
 
+import os
 from importlib.util import find_spec
 
 import google.auth
@@ -21,6 +22,9 @@ WRITE_SCOPES = (
     "https://www.googleapis.com/auth/spreadsheets",
 )
 """What writing verdicts back needs, asked for only where it is switched on."""
+
+DEFAULT_FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+"""Environment variable with the path of the default credentials."""
 
 _WAY_OUT = (
     "In Colab run the notebook's set-up cell and allow access; elsewhere set "
@@ -46,6 +50,10 @@ def find_credentials(settings: FormSettings) -> Credentials:
     try:
         credentials, _ = google.auth.default(scopes=scopes)
     except DefaultCredentialsError:
+        if os.environ.get(DEFAULT_FILE_VARIABLE):
+            raise AuthenticationError(
+                f"the file that {DEFAULT_FILE_VARIABLE} names is not there or not usable"
+            ) from None
         return _read_key_file(settings.service_account, scopes)
     except (GoogleAuthError, ValueError, OSError) as error:
         raise AuthenticationError(

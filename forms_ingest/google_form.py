@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -94,6 +94,7 @@ class GoogleForm:
         )
         self._names_lock = threading.Lock()
         self._file_ids = cache(self._list_folder)
+        self._zone = cache(self._read_zone)
 
     def read_rows(self) -> list[list[str]]:
         """Read the response table in one call, values raw.
@@ -103,7 +104,9 @@ class GoogleForm:
         """
         tab = "'" + self._settings.sheet_tab.replace("'", "''") + "'"
         params = {"valueRenderOption": "UNFORMATTED_VALUE", "dateTimeRenderOption": "SERIAL_NUMBER"}
-        answer = self._read_sheet("values_get", tab, params)
+        answer = self._read_sheet(
+            lambda: self._sheets.values_get(self._settings.sheet_id, tab, params=params)
+        )
         rows = [[_cell_text(cell) for cell in row] for row in answer.get("values", [])]
         return self._with_chip_links(rows, tab)
 
@@ -137,6 +140,8 @@ class GoogleForm:
         try:
             return ask(once, policy=self._policy)
         except RequestFailedError as error:
+            if error.status == 416:
+                return b""  # it has become shorter; its checksum will tell
             raise FormError(
                 f"the upload cannot be fetched ({error}): share the folder of uploads {SHARE}"
             ) from error
@@ -177,9 +182,9 @@ class GoogleForm:
             ) from error
         return True
 
-    def _read_sheet(self, call: str, place: str, params: dict[str, Any]) -> dict[str, Any]:
+    def _read_sheet(self, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
-            return getattr(self._sheets, call)(self._settings.sheet_id, place, params=params)
+            return read()
         except RequestFailedError as error:
             if error.status == 400:
                 raise SettingsError(
@@ -203,9 +208,11 @@ class GoogleForm:
         column = gspread.utils.rowcol_to_a1(1, place + 1).rstrip("1")
         fields = "sheets.data.rowData.values(hyperlink,chipRuns.chip.richLinkProperties.uri)"
         params = {"ranges": [f"{tab}!{column}:{column}"], "fields": fields}
-        answer = self._sheets.fetch_sheet_metadata(self._settings.sheet_id, params=params)
+        answer = self._read_sheet(
+            lambda: self._sheets.fetch_sheet_metadata(self._settings.sheet_id, params=params)
+        )
         data = (answer.get("sheets") or [{}])[0].get("data") or [{}]
-        for row, found in zip(rows, data[0].get("rowData", []), strict=False):
+        for row, found in zip(rows[1:], data[0].get("rowData", [])[1:], strict=False):
             links = _links_in((found.get("values") or [{}])[0])
             if links and len(row) > place:
                 row[place] = ", ".join(links)
@@ -301,21 +308,36 @@ class GoogleForm:
         return google_auth_httplib2.AuthorizedHttp(self._credentials, http=http)
 
     def _is_young(self, time: datetime | None) -> bool:
-        if time is None:
+        if time is None or abs(_now_in(UTC) - time) > FARTHEST_ZONE:
             return False
-        age = datetime.utcnow() - time
-        if abs(age) > FARTHEST_ZONE:
-            return False
+        return _now_in(self._zone()) - time < YOUNG
+
+    def _read_zone(self) -> tzinfo:
         params = {"fields": "properties.timeZone"}
         answer = self._sheets.fetch_sheet_metadata(self._settings.sheet_id, params=params)
-        zone = ZoneInfo(answer["properties"]["timeZone"])
-        return datetime.now(zone).replace(tzinfo=None) - time < YOUNG
+        return _zone_called(answer.get("properties", {}).get("timeZone", ""))
 
 
 def _expect_object(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise RequestFailedError(0, frozenset(), None, "Google answered with something else")
     return answer
+
+
+def _now_in(zone: tzinfo) -> datetime:
+    return datetime.now(zone).replace(tzinfo=None)
+
+
+def _zone_called(name: str) -> tzinfo:
+    """Find a sheet's time zone: a place, or an offset such as GMT-07:00; UTC where it is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        pass
+    try:
+        return datetime.strptime(name, "GMT%z").tzinfo
+    except ValueError:
+        return UTC
 
 
 def _cell_text(cell: Any) -> str:
@@ -331,4 +353,5 @@ def _is_name(cell: str) -> bool:
 def _links_in(cell: dict[str, Any]) -> list[str]:
     runs = cell.get("chipRuns", [])
     links = [run.get("chip", {}).get("richLinkProperties", {}).get("uri") for run in runs]
-    return [link for link in links if link] or [cell["hyperlink"]] * ("hyperlink" in cell)
+    links = [link for link in links if link] or [cell.get("hyperlink")]
+    return [link for link in links if link]

@@ -20,6 +20,7 @@ from forms_ingest.errors import (
 )
 from forms_ingest.form import Form, Upload
 from forms_ingest.ledger import (
+    ORPHANED,
     PLACED,
     QUARANTINED,
     RETRY,
@@ -30,6 +31,7 @@ from forms_ingest.ledger import (
     read_ledger,
     write_ledger,
 )
+from forms_ingest.names import ending_of
 from forms_ingest.plan import (
     KEEP,
     PLACE,
@@ -50,7 +52,7 @@ from forms_ingest.settings import FormSettings
 from forms_ingest.transfer import digest, fetch_verified
 from helpers.audio import content_hash, open_recording, write_pcm
 from helpers.errors import AudioError, FormError
-from helpers.files import remove_parts, replacing, write_json
+from helpers.files import PART_SUFFIX, remove_parts, replacing, write_json
 from helpers.progress import progress
 from helpers.rejections import Rejection, record_rejections
 from helpers.workspace import Workspace
@@ -150,12 +152,15 @@ def _ingest(form: Form, workspace: Workspace, settings: FormSettings) -> pd.Data
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StopRunError("the disk is full: free some space and run again") from error
+    unnamed = orphans(done, ledger)
+    for file_id in unnamed:
+        ledger[file_id] = {**ledger[file_id], "outcome": ORPHANED}
     write_ledger(workspace, ledger)
     _remove_leftovers(workspace, done)
     table = _tabulate(done)
     _list_rejections(workspace, table)
     counts = table["outcome"].value_counts().to_dict()
-    summary = {"responses": len(table), **counts, "orphans": len(orphans(done, ledger))}
+    summary = {"responses": len(table), **counts, "orphans": len(unnamed)}
     write_json(workspace.form_run, summary)
     return table
 
@@ -187,15 +192,19 @@ def _look_up(form: Form, response: Response) -> Upload | FormError:
 
 
 def _look_at(workspace: Workspace, ledger: Ledger) -> Disk:
-    files = sorted(path for path in workspace.audio_data.rglob("*") if path.is_file())
+    files = sorted(
+        path
+        for path in workspace.audio_data.rglob("*")
+        if path.is_file() and path.suffix != PART_SUFFIX
+    )
     present = {workspace.relative(path).casefold() for path in files}
     owned = {path for row in ledger.values() for path in owned_paths(row)}
-    unowned = [path for path in files if workspace.relative(path) not in owned]
-    adopted = {
-        f"{algorithm} {digest(path, algorithm)}": workspace.relative(path)
-        for path in unowned
-        for algorithm in ("sha256", "md5")
-    }
+    adopted: dict[str, list[str]] = {}
+    for path in files:
+        if (relative := workspace.relative(path)) not in owned:
+            for algorithm in ("sha256", "md5"):
+                fingerprint = f"{algorithm} {digest(path, algorithm)}"
+                adopted.setdefault(fingerprint, []).append(relative)
 
     def intact(row: Row) -> bool:
         path = workspace.folder / row["path"]
@@ -247,12 +256,12 @@ def _carry_out(
     earlier = ledger.get(action.upload.file_id, {}) if action.upload else {}
     if action.kind == PLACE:
         return _place(action, fetched, workspace, ledger, earlier)
-    if action.kind == RENAME:
+    if action.kind in (RENAME, KEEP):
         return _rename(action, workspace, ledger, earlier)
     if action.kind == SUPERSEDE:
         row = pending_row(action, earlier)
         _finish(workspace, ledger, {**row, "outcome": SUPERSEDED, "reason": action.reason})
-    elif action.kind in (QUARANTINE, RETRY_KIND) and action.upload:
+    elif action.kind == QUARANTINE and action.upload:
         return _fail(action, ledger, earlier)
     return action
 
@@ -269,9 +278,7 @@ def _place(
     try:
         _put(fetched.part, action, workspace, lambda: _note(workspace, ledger, row))
     except AudioError as error:
-        action = _fail(action._replace(kind=QUARANTINE, reason=str(error)), ledger, earlier)
-        ledger[action.upload.file_id]["fingerprint"] = action.upload.fingerprint
-        return action
+        return _condemn(action._replace(kind=QUARANTINE, reason=str(error)), ledger, earlier)
     row["placed_sha256"] = digest(workspace.folder / action.path, "sha256")
     _finish(workspace, ledger, {**row, "outcome": PLACED})
     fetched.part.unlink(missing_ok=True)
@@ -279,13 +286,20 @@ def _place(
 
 
 def _fail(action: Action, ledger: Ledger, earlier: Row) -> Action:
-    outcome = QUARANTINED if action.kind == QUARANTINE else RETRY
-    ledger[action.upload.file_id] = failed_row(action, earlier, outcome)
+    if not earlier.get("fingerprint"):  # else the ledger keeps what it knows about a content
+        outcome = QUARANTINED if action.kind == QUARANTINE else RETRY
+        ledger[action.file_id] = failed_row(action, earlier, outcome)
+    return action._replace(path=earlier.get("path", ""))
+
+
+def _condemn(action: Action, ledger: Ledger, earlier: Row) -> Action:
+    row = failed_row(action, earlier, QUARANTINED)
+    ledger[action.file_id] = {**row, "fingerprint": action.upload.fingerprint}
     return action._replace(path=earlier.get("path", ""))
 
 
 def _put(part: Path, action: Action, workspace: Workspace, note: Callable[[], None]) -> None:
-    named = part.with_suffix(Path(action.upload.name).suffix.casefold() or ".wav")
+    named = part.with_suffix(ending_of(action.upload.name))
     os.replace(part, named)
     try:
         with open_recording(named) as recording, replacing(workspace.folder / action.path) as file:
@@ -301,11 +315,11 @@ def _put(part: Path, action: Action, workspace: Workspace, note: Callable[[], No
 
 def _rename(action: Action, workspace: Workspace, ledger: Ledger, earlier: Row) -> Action:
     row = pending_row(action, earlier)
-    if action.source != action.path:
+    if action.source and action.source != action.path:
         row["replaces"] = "|".join({*row["replaces"].split("|"), action.source} - {""})
         _note(workspace, ledger, row)
         os.replace(workspace.folder / action.source, workspace.folder / action.path)
-    row["placed_sha256"] = digest(workspace.folder / action.path, "sha256")
+    row["placed_sha256"] = row["placed_sha256"] or digest(workspace.folder / action.path, "sha256")
     _finish(workspace, ledger, {**row, "outcome": PLACED})
     return action
 

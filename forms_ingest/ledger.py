@@ -10,8 +10,9 @@ from helpers.workspace import Workspace
 
 PLACED, PENDING = "placed", "to be placed"
 QUARANTINED, RETRY, SUPERSEDED = "quarantined", "to be retried", "superseded"
+ORPHANED = "orphaned"
 """Outcomes: in `audio_data`; decided but not there yet; cannot be used; may be used by the next
-run; a newer response takes its place."""
+run; a newer response takes its place; in `audio_data`, though no response names it any more."""
 
 COLUMNS = {
     "file_id": str,

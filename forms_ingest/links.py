@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-_URL = re.compile(r"https?://[^\s,;<>\"']+", re.IGNORECASE)
+_URL = re.compile(r"(?:https?://|(?:drive|docs)\.google\.com/)[^\s,;<>\"']+", re.IGNORECASE)
 _ID = re.compile(r"[\w-]+", re.ASCII)
 _PATH_ID = re.compile(r"/d/([\w-]+)(?:/|$)", re.ASCII)
 
@@ -50,7 +50,10 @@ def parse_references(cell: str) -> list[Reference]:
 
 
 def _parse_url(url: str) -> Reference:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url if re.match("https?:", url, re.IGNORECASE) else f"https://{url}")
+    except ValueError:
+        return Reference()
     host = (parts.hostname or "").casefold()
     if host != "google.com" and not host.endswith(".google.com"):
         return Reference()

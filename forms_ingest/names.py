@@ -24,10 +24,10 @@ def match_name(name: str, uploads: Iterable[str]) -> str:
     Raises:
         FormError: where none, or more than one, fits
     """
-    wanted = unicodedata.normalize("NFC", name)
+    wanted = _plain(name)
     uploads = list(uploads)
-    fitting = [upload for upload in uploads if unicodedata.normalize("NFC", upload) == wanted]
-    fitting = fitting or [upload for upload in uploads if without_submitter(upload) == wanted]
+    fitting = [upload for upload in uploads if _plain(upload) == wanted]
+    fitting = fitting or [upload for upload in uploads if without_submitter(upload) == wanted.name]
     if not fitting:
         raise FormError(f"no upload is called {name!r}; put it into the folder of uploads")
     if len(fitting) > 1:
@@ -40,14 +40,14 @@ def match_name(name: str, uploads: Iterable[str]) -> str:
 
 def without_submitter(upload: str) -> str:
     """Take ` - Submitter Name` out of an upload's name, where it has one."""
-    path = PurePosixPath(unicodedata.normalize("NFC", upload).replace("/", "_"))
+    path = _plain(upload)
     stem, dash, _ = path.stem.rpartition(" - ")
     return f"{stem}{path.suffix}" if dash else path.name
 
 
 def submitter_of(upload: str) -> str:
     """Read the submitter from an upload's name; empty where it has none."""
-    _, dash, submitter = PurePosixPath(upload.replace("/", "_")).stem.rpartition(" - ")
+    _, dash, submitter = _plain(upload).stem.rpartition(" - ")
     return submitter if dash else ""
 
 
@@ -61,14 +61,23 @@ def call_stem(upload: str, typed_name: str) -> str:
     Returns:
         a file name stem without any separator, at most `MAX_STEM_BYTES` long
     """
-    stem = PurePosixPath(upload.replace("/", "_")).stem
-    typed_stem = PurePosixPath(typed_name).stem
+    stem, typed_stem = _plain(upload).stem, _plain(typed_name).stem
     if typed_stem and stem.startswith(f"{typed_stem} - "):
         stem = typed_stem
     stem = re.sub(r'[\x00-\x1f\x7f<>:"/\\|?*]', "_", stem).strip(" .")
     return stem.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip() or "call"
 
 
+def ending_of(upload: str) -> str:
+    """Read a file ending that every disk takes from an upload's name; `.wav` where it has none."""
+    found = re.search(r"\.[a-z0-9]{1,8}\Z", upload.casefold())
+    return found.group() if found else ".wav"
+
+
 def short_id(file_id: str) -> str:
     """Shorten a file id to eight characters that every disk takes."""
     return hashlib.sha256(file_id.encode()).hexdigest()[:8]
+
+
+def _plain(name: str) -> PurePosixPath:
+    return PurePosixPath(unicodedata.normalize("NFC", name).replace("/", "_"))

@@ -43,10 +43,12 @@ class OfflineForm:
         if not name:
             raise FormError("the response names no file")
         name = match_name(name, self._list_uploads())
-        path = self._list_uploads()[name]
-        with path.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
-        return Upload(name, name, path.stat().st_size, "sha256", checksum)
+        try:
+            with self._list_uploads()[name].open("rb") as file:
+                checksum = hashlib.file_digest(file, "sha256").hexdigest()
+                return Upload(name, name, file.tell(), "sha256", checksum)
+        except OSError as error:
+            raise FormError(f"the upload cannot be read: {error.strerror}") from error
 
     def read_part(self, upload: Upload, start: int, count: int) -> bytes:
         """Read some bytes of an upload."""

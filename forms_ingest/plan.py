@@ -7,7 +7,15 @@ from typing import NamedTuple
 
 from forms_ingest.errors import RetryLaterError
 from forms_ingest.form import Upload
-from forms_ingest.ledger import PENDING, PLACED, QUARANTINED, Ledger, Row, owned_paths
+from forms_ingest.ledger import (
+    ORPHANED,
+    PENDING,
+    PLACED,
+    QUARANTINED,
+    Ledger,
+    Row,
+    owned_paths,
+)
 from forms_ingest.names import call_stem, short_id, submitter_of
 from forms_ingest.responses import Response, normalise
 from helpers.errors import FormError
@@ -40,6 +48,11 @@ class Action(NamedTuple):
     source: str = ""
     reason: str = ""
 
+    @property
+    def file_id(self) -> str:
+        """Id of the upload, as the response gives it where the upload was not found."""
+        return self.upload.file_id if self.upload else self.response.reference.file_id
+
 
 class Disk(NamedTuple):
     """What is in `audio_data` now.
@@ -47,13 +60,13 @@ class Disk(NamedTuple):
     Attributes:
         intact: whether a ledger row's call is in its place, unchanged
         exists: whether a path of the workspace exists, in any case
-        adopted: path by fingerprint of calls in place that the ledger does not know
+        adopted: paths by fingerprint of calls in place that the ledger does not know
         folder: where calls are placed, relative to the workspace
     """
 
     intact: Callable[[Row], bool]
     exists: Callable[[str], bool]
-    adopted: dict[str, str]
+    adopted: dict[str, list[str]]
     folder: str
 
 
@@ -87,7 +100,7 @@ def make_plan(
     ]
     actions = _settle(actions, lambda action: action.upload.file_id)
     actions = _settle(actions, _same_recording_by_one_person)
-    paths, disk = _Paths(ledger, disk), disk._replace(adopted=dict(disk.adopted))
+    paths = _Paths(ledger, disk)
     return [
         _decide(action, ledger.get(action.upload.file_id, {}), paths, disk)
         if action.kind == PLACE
@@ -191,28 +204,46 @@ class _Paths:
         self._disk = disk
 
     def take(self, action: Action, source: str) -> str:
-        upload, ending = action.upload, f"_{SUFFIXES[action.status]}.wav"
-        stem = call_stem(upload.name, action.response.file_name)
-        path = f"{self._disk.folder}/{stem}{ending}"
+        path, unique = self._names(action)
         owner = self._owners.get(path.casefold())
         free = owner is None and (path == source or not self._disk.exists(path))
-        if owner != upload.file_id and not free:
-            path = f"{self._disk.folder}/{stem}-{short_id(upload.file_id)}{ending}"
-        self.own(path, action)
+        if owner != action.file_id and not free:
+            path = unique
+        self._owners[path.casefold()] = action.file_id
         return path
 
-    def own(self, path: str, action: Action) -> None:
-        self._owners[path.casefold()] = action.upload.file_id
+    def adopt(self, action: Action) -> str | None:
+        """Take a call in place with an upload's content, if any: best the one it was named for."""
+        status = action.status
+        plain, unique = self._names(action)
+        free = [
+            path
+            for path in self._disk.adopted.get(action.upload.fingerprint, [])
+            if path.casefold() not in self._owners
+        ]
+        if not free:
+            return None
+        path = max(
+            free, key=lambda path: (path == unique, path == plain, _status_of(path) == status)
+        )
+        self._owners[path.casefold()] = action.file_id
+        return path
+
+    def _names(self, action: Action) -> tuple[str, str]:
+        upload, ending = action.upload, f"_{SUFFIXES[action.status]}.wav"
+        path = f"{self._disk.folder}/{call_stem(upload.name, action.response.file_name)}"
+        return f"{path}{ending}", f"{path}-{short_id(upload.file_id)}{ending}"
 
 
 def _decide(action: Action, row: Row, paths: _Paths, disk: Disk) -> Action:
     same_content = row.get("fingerprint") == action.upload.fingerprint
     if same_content and _is_useless(row, action.response):
         return action._replace(kind=QUARANTINE, path=row["path"], reason=row["reason"])
-    placed = row.get("outcome") == PLACED and same_content and disk.intact(row)
-    if not row and (path := disk.adopted.get(action.upload.fingerprint)):
-        del disk.adopted[action.upload.fingerprint]
-        return _adopt(action, path, paths)
+    placed = row.get("outcome") in (PLACED, ORPHANED) and same_content and disk.intact(row)
+    if not row and (path := paths.adopt(action)):
+        if _status_of(path) == action.status:
+            return action._replace(kind=KEEP, path=path)
+        return action._replace(kind=RENAME, path=paths.take(action, path), source=path)
     if row.get("path") and row["status"] == action.status:
         kind = KEEP if placed else PLACE
         return action._replace(kind=kind, path=row["path"])
@@ -226,23 +257,20 @@ def _is_useless(row: Row, response: Response) -> bool:
     return judged and "install ffmpeg" not in row["reason"]
 
 
-def _adopt(action: Action, path: str, paths: _Paths) -> Action:
-    if status_of_suffix(PurePosixPath(path)) == action.status:
-        paths.own(path, action)
-        return action._replace(kind=RENAME, path=path, source=path)
-    return action._replace(kind=RENAME, path=paths.take(action, path), source=path)
+def _status_of(path: str) -> str | None:
+    return status_of_suffix(PurePosixPath(path))
 
 
 def _earlier_path(action: Action, ledger: Ledger) -> str:
-    row = ledger.get(action.upload.file_id, {}) if action.upload else {}
+    row = ledger.get(action.file_id, {})
     return row.get("path", "") if action.kind in (REPEAT, QUARANTINE, RETRY) else ""
 
 
 def orphans(actions: Iterable[Action], ledger: Ledger) -> list[str]:
     """List the file ids of placed calls that no response names any more; they are kept."""
-    named = {action.upload.file_id for action in actions if action.upload}
+    named = {action.file_id for action in actions}
     return [
         file_id
         for file_id, row in sorted(ledger.items())
-        if file_id not in named and row["outcome"] not in (QUARANTINED,)
+        if file_id not in named and row["outcome"] in (PLACED, ORPHANED)
     ]

@@ -77,11 +77,11 @@ def parse_responses(rows: list[list[str]], titles: ColumnTitles | None = None) -
 
 def parse_timestamp(text: str) -> datetime | None:
     """Read a time from a Sheets serial number or an ISO text, rounded to seconds."""
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return SERIAL_EPOCH + timedelta(seconds=round(float(text) * 86_400))
     try:
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return SERIAL_EPOCH + timedelta(seconds=round(float(text) * 86_400))
         return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -9,6 +9,7 @@ import errno
 import http.client
 import json
 import queue
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,15 @@ PASSING_REASONS = {
 
 STOPPING_REASONS = {"dailyLimitExceeded", "downloadQuotaExceeded", "quotaExceeded"}
 """Reasons after which nothing more should be asked today."""
+
+
+_BROKEN = (
+    http.client.HTTPException,
+    httplib2.HttpLib2Error,
+    requests.RequestException,
+    UnicodeDecodeError,  # from googleapiclient, where an answer is no text at all
+    TypeError,  # from google.auth, where a token's answer is a web page
+)
 
 
 @dataclass(frozen=True)
@@ -148,12 +158,13 @@ def _attempt(function: Callable[[], Result], policy: RetryPolicy) -> Result:
     except HttpError as error:
         failure = read_failure(error.resp.status, error.resp, error.content)
     except google.auth.exceptions.GoogleAuthError as error:
-        if not getattr(error, "retryable", False):
+        unanswered = isinstance(error, google.auth.exceptions.TransportError)
+        if not unanswered and not error.retryable:
             raise AuthenticationError(
                 "Google does not accept the credentials any more; sign in again or renew the key"
             ) from None
         failure = _unanswered("signing in failed")
-    except (http.client.HTTPException, httplib2.HttpLib2Error, requests.RequestException) as error:
+    except _BROKEN as error:
         failure = _unanswered(f"the connection broke ({type(error).__name__})")
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
@@ -207,12 +218,13 @@ def _wait_s(state: RetryCallState, policy: RetryPolicy) -> float:
 def _retry_after_s(value: str | None) -> float | None:
     if not value:
         return None
-    if value.strip().isdigit():
+    if re.fullmatch(r"\s*\d+\s*", value, re.ASCII):
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 

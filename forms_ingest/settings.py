@@ -16,10 +16,13 @@ PREFIX = "CALL_EMOTION_"
 FILE_VARIABLE = "CALL_EMOTION_SETTINGS"
 """Environment variable with the path of a settings file."""
 
+VERDICT_TAB = "Call Emotion"
+"""Tab of the sheet that verdicts are written to; the responses' tab never is."""
+
 GOOGLE, OFFLINE = "google", "offline"
 """Kinds of form."""
 
-_SHEET_LINK = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([\w-]+)", re.ASCII)
+_SHEET_LINK = re.compile(r"/spreadsheets/(?:u/\d+/)?d/(?!e/)([\w-]+)", re.ASCII)
 _FOLDER_LINK = re.compile(r"/folders/([\w-]+)", re.ASCII)
 
 
@@ -115,7 +118,11 @@ def _read_file(name: str) -> dict:
             f"the settings file {name} has {', '.join(unknown)}, which nothing reads; there are "
             f"{', '.join(item.name for item in fields(FormSettings))}"
         )
-    return values
+    for table in ("titles", "statuses"):
+        texts = values.get(table, {})
+        if not isinstance(texts, dict) or not all(isinstance(t, str) for t in texts.values()):
+            raise SettingsError(f"{table} in the settings file {name} is no table of texts")
+    return {key: str(value).strip() if key in _SIMPLE else value for key, value in values.items()}
 
 
 def _check(values: dict) -> FormSettings:
@@ -136,6 +143,11 @@ def _check(values: dict) -> FormSettings:
     settings = replace(FormSettings(**values), titles=ColumnTitles(**titles), statuses=statuses)
     if settings.form not in (GOOGLE, OFFLINE):
         raise SettingsError(f"CALL_EMOTION_FORM is {settings.form!r}, expected google or offline")
+    if settings.sheet_tab.strip() == VERDICT_TAB:
+        raise SettingsError(
+            f"CALL_EMOTION_SHEET_TAB is {VERDICT_TAB!r}, where verdicts are written to; name the "
+            "tab with the responses"
+        )
     if settings.form == GOOGLE and not settings.sheet_id:
         raise SettingsError(
             "CALL_EMOTION_SHEET_ID is not set: it is the response sheet's link or id"

@@ -7,12 +7,9 @@ import pandas as pd
 from forms_ingest.errors import SettingsError
 from forms_ingest.ledger import Ledger, read_ledger
 from forms_ingest.opening import open_form
-from forms_ingest.settings import GOOGLE, FormSettings
+from forms_ingest.settings import GOOGLE, VERDICT_TAB, FormSettings
 from helpers.retraining import read_predictions
 from helpers.workspace import Workspace
-
-TAB = "Call Emotion"
-"""Name of the tab; the tab with the responses is never written to."""
 
 HEADER = (
     "Submitted",
@@ -52,7 +49,11 @@ def write_back(settings: FormSettings, workspace: Workspace) -> str:
         )
     form = open_form(settings, workspace.folder)
     written = write_verdicts(form, read_predictions(workspace), read_ledger(workspace))
-    return f"the verdicts are in the tab {TAB}" if written else f"the tab {TAB} was up to date"
+    return (
+        f"the verdicts are in the tab {VERDICT_TAB}"
+        if written
+        else f"the tab {VERDICT_TAB} was up to date"
+    )
 
 
 def write_verdicts(form: Writable, predictions: pd.DataFrame, ledger: Ledger) -> bool:
@@ -74,7 +75,7 @@ def write_verdicts(form: Writable, predictions: pd.DataFrame, ledger: Ledger) ->
     for row in sorted(ledger.values(), key=lambda row: (row["timestamp"], row["file_id"])):
         if row["path"] in verdicts.index:
             rows.append(_describe(row, verdicts.loc[row["path"]]))
-    return form.write_rows(TAB, rows)
+    return form.write_rows(VERDICT_TAB, rows)
 
 
 def _describe(row: dict[str, str], verdict: pd.Series) -> list[str]:

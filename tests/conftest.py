@@ -5,6 +5,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hashlib
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -23,9 +24,45 @@ from helpers.workspace import Workspace, open_workspace
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def loopback_only(monkeypatch) -> None:
+    """Let no test reach another computer: the whole of Google is on 127.0.0.1."""
+
+    def check(host) -> None:
+        if host not in (None, "", "localhost", "127.0.0.1", "::1"):
+            raise AssertionError(f"a connection to {host}, beyond this computer")
+
+    def guard(connect):
+        def guarded(connection, address):
+            check(address[0] if isinstance(address, tuple) else None)
+            return connect(connection, address)
+
+        return guarded
+
+    def look_up(host, *arguments, look_up=socket.getaddrinfo, **options):
+        check(host)
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, guard(getattr(socket.socket, name)))
+
+
 @pytest.fixture
 def workspace(tmp_path) -> Workspace:
     return open_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def site(workspace):
+    """Give a form at the Google server, empty so far; afterwards nothing may be wrong with it."""
+    from google_server import GoogleServer
+    from google_site import Site
+
+    with GoogleServer() as server:
+        site = Site(server, workspace)
+        yield site
+        site.assert_nothing_wrong()
 
 
 @pytest.fixture
@@ -140,12 +177,12 @@ def trained(trained_once, tmp_path) -> Workspace:
 
 
 def snapshot(workspace: Workspace) -> dict[str, tuple[str, int]]:
-    """Content and time of change of every file but the reports."""
+    """Content and time of change of every file but the reports and the locks."""
     return {
         workspace.relative(path): (
             hashlib.sha256(path.read_bytes()).hexdigest(),
             path.stat().st_mtime_ns,
         )
         for path in sorted(workspace.folder.rglob("*"))
-        if path.is_file() and workspace.reports not in path.parents
+        if path.is_file() and workspace.reports not in path.parents and path.suffix != ".lock"
     }

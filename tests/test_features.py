@@ -4,14 +4,12 @@ import pytest
 import soundfile
 from conftest import make_voice, write_call
 
-from helpers.audio import open_recording
 from helpers.errors import AudioError
 from helpers.features import (
     FEATURE_NAMES,
     SAMPLING_RATE,
     call_features,
     classic_features,
-    recording_features,
 )
 
 NOTES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
@@ -92,12 +90,6 @@ def test_two_channels_are_mixed(tmp_path):
     soundfile.write(tmp_path / "mix.wav", (customer + agent) / 2, 8000, subtype="FLOAT")
     two, mix = (call_features(tmp_path / name) for name in ("two.wav", "mix.wav"))
     np.testing.assert_allclose(two, mix, rtol=1e-5)
-
-
-def test_an_open_recording_gives_the_same_as_its_path(tmp_path):
-    path = write_call(tmp_path / "call.wav")
-    with open_recording(path) as recording:
-        np.testing.assert_array_equal(recording_features(recording), call_features(path))
 
 
 @pytest.mark.parametrize(

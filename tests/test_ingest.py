@@ -1,72 +1,97 @@
 import csv
+import errno
 import hashlib
+import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
-from conftest import make_voice, write_call
+from conftest import make_voice, snapshot, write_call
+from filelock import FileLock
 
+from forms_ingest.errors import AuthenticationError, RetryLaterError, SettingsError, StopRunError
 from forms_ingest.form import Upload
-from forms_ingest.ingest import STEP, ingest_responses
-from forms_ingest.ledger import read_ledger
+from forms_ingest.ingest import STEP, AlreadyRunningError, ingest_responses
+from forms_ingest.ledger import ORPHANED, PLACED, QUARANTINED, read_ledger
 from forms_ingest.offline_form import OfflineForm
-from forms_ingest.responses import ColumnTitles
-from helpers.errors import FormError, TableError
+from forms_ingest.responses import Response
+from forms_ingest.settings import ColumnTitles, FormSettings
+from helpers.errors import FormError
+from helpers.records import build_records
 from helpers.rejections import Rejection, read_rejections, record_rejections
 from helpers.workspace import PROJECT_FOLDER, Workspace, open_workspace
 
 HEADER = ["Timestamp", "Call recording", "File name", "Status"]
-OUTCOMES = {"placed", "renamed", "unchanged", "repeated", "rejected"}
+OUTCOMES = {"placed", "renamed", "unchanged", "superseded", "quarantined", "to be retried"}
+OWN_FILES = [".form.lock", "form_ledger.csv", "form_run.json", "rejected_files.csv"]
 
 
 class CountingForm(OfflineForm):
-    """An offline form that remembers what was fetched from it."""
+    """An offline form that remembers whose content was asked for."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.fetched: list[str] = []
 
-    def download(self, upload: Upload, target: Path) -> None:
+    def read_part(self, upload: Upload, start: int, count: int) -> bytes:
         self.fetched.append(upload.name)
-        super().download(upload, target)
+        return super().read_part(upload, start, count)
+
+
+class FailingForm(CountingForm):
+    """An offline form some of whose uploads cannot be fetched."""
+
+    def __init__(self, folder: Path, **errors: BaseException) -> None:
+        super().__init__(folder)
+        self.errors = {f"{name}.wav": error for name, error in errors.items()}
+
+    def read_part(self, upload: Upload, start: int, count: int) -> bytes:
+        if upload.name in self.errors:
+            raise self.errors[upload.name]
+        return super().read_part(upload, start, count)
 
 
 class OddlyNamedForm:
     """A form whose uploads have names that no disk would take."""
 
     def __init__(self, recording: Path, names: list[str]) -> None:
-        self.recording, self.names = recording, names
+        self.content, self.names = recording.read_bytes(), names
 
     def read_rows(self) -> list[list[str]]:
         return [HEADER, *(["", str(number), "", "avg"] for number in range(len(self.names)))]
 
-    def find_upload(self, reference: str, _file_name: str) -> Upload:
-        return Upload(reference, self.names[int(reference)], "1")
+    def find_upload(self, response: Response) -> Upload:
+        number = response.reference.name
+        checksum = hashlib.md5(self.content).hexdigest()
+        return Upload(number, self.names[int(number)], len(self.content), "md5", checksum)
 
-    def download(self, _upload: Upload, target: Path) -> None:
-        shutil.copyfile(self.recording, target)
+    def read_part(self, _upload: Upload, start: int, count: int) -> bytes:
+        return self.content[start : start + count]
 
 
 @pytest.fixture
-def form(tmp_path) -> CountingForm:
+def uploads(tmp_path) -> Path:
     (tmp_path / "form" / "uploads").mkdir(parents=True)
-    return CountingForm(tmp_path / "form")
-
-
-@pytest.fixture
-def uploads(tmp_path, form) -> Path:
     return tmp_path / "form" / "uploads"
 
 
-def answer(uploads: Path, *responses: tuple[str, str], typed: str = "") -> None:
+def answer(uploads: Path, *responses: tuple[str, ...], typed: str = "") -> None:
+    """Write the responses: name and answer, and a time where it matters."""
     with (uploads.parent / "responses.csv").open("w", newline="") as file:
-        rows = [["monday", name, typed, status] for name, status in responses]
+        rows = [[*time, name, typed, given] if time else ["monday", name, typed, given]
+                for name, given, *time in responses]  # fmt: skip
         csv.writer(file).writerows([HEADER, *rows])
+
+
+def ingest(uploads: Path, workspace: Workspace, form=CountingForm, **options):
+    """Ingest what is there now: the table, and whose content was asked for."""
+    form = form(uploads.parent)
+    return ingest_responses(form, workspace, **options), form.fetched
 
 
 def names_of(folder: Path) -> list[str]:
@@ -81,28 +106,29 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def times(folder: Path) -> dict[str, int]:
-    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-
-
-def outcomes(table) -> list[str]:
+def outcomes(table: pd.DataFrame) -> list[str]:
     return table["outcome"].tolist()
 
 
-def assert_same_sound(placed: Path, source: Path) -> None:
-    info, expected_info = soundfile.info(placed), soundfile.info(source)
-    assert (info.format, info.subtype) == ("WAV", "PCM_16")
-    assert (info.samplerate, info.channels) == (expected_info.samplerate, expected_info.channels)
-    sound, expected = (soundfile.read(path, dtype="int16")[0] for path in (placed, source))
-    np.testing.assert_array_equal(sound, expected)
+def counts(workspace: Workspace) -> dict[str, int]:
+    return json.loads(workspace.form_run.read_text())
 
 
-def test_a_form_without_responses_gives_an_empty_table(form, uploads, workspace):
+def assert_counts_add_up(table: pd.DataFrame, workspace: Workspace) -> None:
+    written = counts(workspace)
+    orphans, responses = written.pop("orphans"), written.pop("responses")
+    assert orphans >= 0
+    assert responses == len(table) == sum(written.values())
+    assert written == table["outcome"].value_counts().to_dict()
+
+
+def test_a_form_without_responses_gives_an_empty_table(uploads, workspace):
     answer(uploads)
-    table = ingest_responses(form, workspace)
+    table, _ = ingest(uploads, workspace)
     assert table.empty
     assert list(table) == ["row", "upload", "answer", "status", "outcome", "path", "reason"]
     assert names_of(workspace.audio_data) == []
+    assert counts(workspace) == {"responses": 0, "orphans": 0}
 
 
 @pytest.mark.parametrize(
@@ -115,12 +141,11 @@ def test_a_form_without_responses_gives_an_empty_table(form, uploads, workspace)
         ("dissatisfied", "unsatisfied", "call_unsat.wav"),
     ],
 )
-def test_a_call_is_placed_with_its_status_in_the_name(
-    form, uploads, workspace, given, status, name
-):
+def test_a_call_is_placed_with_its_status_in_the_name(uploads, workspace, given, status, name):
     source = write_call(uploads / "call - Ann.wav")
     answer(uploads, ("call.wav", given), typed="call.wav")
-    (row,) = ingest_responses(form, workspace).to_dict("records")
+    table, _ = ingest(uploads, workspace)
+    (row,) = table.to_dict("records")
     assert row == {
         "row": 2,
         "upload": "call - Ann.wav",
@@ -130,17 +155,29 @@ def test_a_call_is_placed_with_its_status_in_the_name(
         "path": f"audio_data/{name}",
         "reason": "",
     }
-    assert_same_sound(workspace.audio_data / name, source)
-    assert names_of(workspace.folder) == [name, "form_ledger.csv", "rejected_files.csv"]
+    assert (workspace.audio_data / name).read_bytes() == source.read_bytes()
+    assert names_of(workspace.folder) == sorted([name, *OWN_FILES])
 
 
-def test_two_channels_at_another_rate_stay_as_they_are(form, uploads, workspace):
-    stereo = np.stack([make_voice(1.5, sampling_rate=16_000, seed=seed) for seed in (0, 1)], axis=1)
-    soundfile.write(uploads / "call.wav", stereo, 16_000, subtype="PCM_24")
+def test_an_answer_in_another_language_is_read_as_the_settings_say(uploads, workspace):
+    write_call(uploads / "call.wav")
+    answer(uploads, ("call.wav", "Zufrieden"))
+    settings = FormSettings(statuses={"zufrieden": "satisfied"})
+    assert outcomes(ingest(uploads, workspace)[0]) == ["quarantined"]
+    assert outcomes(ingest(uploads, workspace, settings=settings)[0]) == ["placed"]
+    assert names_of(workspace.audio_data) == ["call_sat.wav"]
+    assert outcomes(ingest(uploads, workspace)[0]) == ["quarantined"]
+    assert outcomes(ingest(uploads, workspace, settings=settings)[0]) == ["unchanged"]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "PCM_16", "ULAW", "ALAW", "FLOAT"])
+def test_a_wav_upload_stays_byte_for_byte(uploads, workspace, subtype):
+    sound = np.stack([make_voice(1.5, sampling_rate=16_000, seed=seed) for seed in (0, 1)], axis=1)
+    soundfile.write(uploads / "call.wav", sound, 16_000, subtype=subtype)
     answer(uploads, ("call.wav", "avg"))
-    ingest_responses(form, workspace)
-    info = soundfile.info(workspace.audio_data / "call_avg.wav")
-    assert (info.samplerate, info.channels, info.frames) == (16_000, 2, 24_000)
+    ingest(uploads, workspace)
+    placed = workspace.audio_data / "call_avg.wav"
+    assert placed.read_bytes() == (uploads / "call.wav").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -149,203 +186,319 @@ def test_two_channels_at_another_rate_stay_as_they_are(form, uploads, workspace)
         (".mp3", {"format": "MP3", "subtype": "MPEG_LAYER_III"}),
         (".ogg", {"format": "OGG", "subtype": "VORBIS"}),
         (".FLAC", {"format": "FLAC", "subtype": "PCM_16"}),
+        (".wav", {"format": "FLAC", "subtype": "PCM_16"}),
+        (".wav", {"format": "WAV", "subtype": "GSM610"}),
     ],
 )
-def test_an_upload_in_another_format_becomes_wav(form, uploads, workspace, ending, format_):
+def test_an_upload_in_another_format_becomes_wav(uploads, workspace, ending, format_):
     source = write_call(uploads / f"call{ending}", **format_)
     answer(uploads, (source.name, "avg"))
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
     placed = workspace.audio_data / "call_avg.wav"
     assert (soundfile.info(placed).format, soundfile.info(placed).subtype) == ("WAV", "PCM_16")
     sound, expected = soundfile.read(placed)[0], soundfile.read(source)[0]
     np.testing.assert_allclose(sound, expected, atol=1e-4)
+    before = snapshot(workspace)
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched, snapshot(workspace)) == (["unchanged"], [], before)
 
 
-def test_an_m4a_upload_becomes_wav(form, uploads, workspace, ffmpeg, tmp_path):
+def test_an_m4a_upload_becomes_wav(uploads, workspace, ffmpeg, tmp_path):
     ffmpeg("-i", write_call(tmp_path / "call.wav"), uploads / "call.m4a")
     answer(uploads, ("call.m4a", "avg"))
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
     info = soundfile.info(workspace.audio_data / "call_avg.wav")
     assert (info.format, info.samplerate) == ("WAV", 8000)
     assert info.duration == pytest.approx(2, abs=0.3)
 
 
-def test_a_second_run_fetches_and_changes_nothing(form, uploads, workspace):
+EVERYTHING = [
+    ("good.wav", "sat"),
+    ("also good.wav", "avg"),
+    ("good.wav", "sat"),
+    ("two.wav", "sat"),
+    ("two.wav", "avg"),
+    ("broken.wav", "avg"),
+    ("missing.wav", "avg"),
+    ("", "avg"),
+    ("also good.wav", "great"),
+]
+
+
+def test_a_second_run_fetches_and_changes_nothing(uploads, workspace):
     write_call(uploads / "good.wav")
+    write_call(uploads / "two.wav", seed=2)
     write_call(uploads / "also good - Ann.wav", seed=1)
     (uploads / "broken.wav").write_text("no sound")
-    answer(
-        uploads,
-        ("good.wav", "sat"),
-        ("also good.wav", "avg"),
-        ("good.wav", "sat"),
-        ("good.wav", "avg"),
-        ("broken.wav", "avg"),
-        ("missing.wav", "avg"),
-        ("also good.wav", "great"),
-    )
-    first = ingest_responses(form, workspace)
-    assert outcomes(first) == ["placed", "placed", "repeated", *["rejected"] * 4]
-    before, stamps = contents(workspace.folder), times(workspace.folder)
-    form.fetched.clear()
-    second = ingest_responses(form, workspace)
-    assert outcomes(second) == ["unchanged", "unchanged", "repeated", *["rejected"] * 4]
-    assert form.fetched == ["broken.wav"]  # its reason may be gone: ffmpeg, say, is there now
-    assert contents(workspace.folder) == before
-    assert times(workspace.folder) == stamps
+    answer(uploads, *EVERYTHING)
+    first, _ = ingest(uploads, workspace)
+    assert outcomes(first) == ["unchanged", "placed", "placed", *["quarantined"] * 6]
+    assert_counts_add_up(first, workspace)
+    before = snapshot(workspace)
+    for _ in range(2):
+        second, fetched = ingest(uploads, workspace)
+        assert outcomes(second) == ["unchanged"] * 3 + ["quarantined"] * 6
+        assert fetched == []
+        assert snapshot(workspace) == before
+        assert_counts_add_up(second, workspace)
 
 
-def test_every_response_has_one_outcome_and_every_unused_one_a_rejection(form, uploads, workspace):
+def test_every_response_has_one_outcome_and_every_unused_one_a_rejection(uploads, workspace):
     write_call(uploads / "good.wav")
+    write_call(uploads / "two.wav", seed=2)
+    write_call(uploads / "also good - Ann.wav", seed=1)
     (uploads / "broken.wav").touch()
-    answer(
-        uploads,
-        ("good.wav", "sat"),
-        ("", ""),
-        ("good.wav", "sat"),
-        ("good.wav", "unsat"),
-        ("broken.wav", "avg"),
-        ("missing.wav", "avg"),
-    )
-    table = ingest_responses(form, workspace)
-    assert table["row"].tolist() == [2, 3, 4, 5, 6, 7]
+    answer(uploads, *EVERYTHING)
+    table, _ = ingest(uploads, workspace)
+    assert table["row"].tolist() == list(range(2, 11))
     assert set(table["outcome"]) <= OUTCOMES
-    unused = table[table["outcome"].isin(["rejected", "repeated"])]
     rejections = read_rejections(workspace)
     assert set(rejections["step"]) == {STEP}
+    different = "the rows 5, 6 give the same upload different statuses; correct one of them"
     assert rejections[["path", "reason"]].to_numpy().tolist() == [
-        ["form row 3: ", "the response names no file"],
-        ["form row 4: good.wav", "repeats row 2"],
-        ["form row 5: good.wav",
-         "row 2 gives the same upload the status satisfied; correct one of them"],
-        ["form row 6: broken.wav", "empty file (0 bytes)"],
-        ["form row 7: missing.wav",
-         "no upload is called 'missing.wav'; put it into the folder uploads"],
+        ["form row 10: also good - Ann.wav",
+         "the status is 'great', expected one of satisfied, average, unsatisfied; its earlier "
+         "call audio_data/also good - Ann_avg.wav stays in use"],
+        ["form row 5: two.wav", different],
+        ["form row 6: two.wav", different],
+        ["form row 7: broken.wav", "empty file (0 bytes)"],
+        ["form row 8: missing.wav",
+         "no upload is called 'missing.wav'; put it into the folder of uploads"],
+        ["form row 9: ", "the response names no file"],
     ]  # fmt: skip
-    assert unused["reason"].tolist() == rejections["reason"].tolist()
-    assert names_of(workspace.audio_data) == ["good_sat.wav"]
+    for line in table[table["outcome"] == "quarantined"].itertuples():
+        (reason,) = rejections["reason"][
+            rejections["path"] == f"form row {line.row}: {line.upload}"
+        ]
+        assert reason.startswith(line.reason)
+    assert names_of(workspace.audio_data) == ["also good - Ann_avg.wav", "good_sat.wav"]
 
 
-@pytest.mark.parametrize(
-    "content, reason",
-    [
-        (b"", "empty file"),
-        (b"hello", "text, not sound"),
-        (b"RIFF\0\0\0\0WAVE", "not a recording, or damaged"),
-        (np.random.default_rng(0).bytes(9000), "not a recording, or damaged"),
-    ],
-)
-def test_a_broken_upload_is_rejected_with_its_reason(form, uploads, workspace, content, reason):
+BROKEN = [
+    (b"", "empty file"),
+    (b"hello", "text, not sound"),
+    (b"RIFF\0\0\0\0WAVE", "not a recording, or damaged"),
+    (np.random.default_rng(0).bytes(9000), "not a recording, or damaged"),
+]
+
+
+@pytest.mark.parametrize("content, reason", BROKEN)
+def test_a_broken_upload_is_quarantined_with_its_reason(uploads, workspace, content, reason):
     (uploads / "call.wav").write_bytes(content)
     answer(uploads, ("call.wav", "avg"))
-    (row,) = ingest_responses(form, workspace).to_dict("records")
-    assert (row["outcome"], row["path"]) == ("rejected", "")
-    assert row["reason"].startswith(reason)
+    (row,) = ingest(uploads, workspace)[0].to_dict("records")
+    assert (row["outcome"], row["path"]) == ("quarantined", "")
+    if "install ffmpeg" not in row["reason"]:
+        assert row["reason"].startswith(reason)
     assert names_of(workspace.audio_data) == []
     (kept,) = read_ledger(workspace).values()
-    assert (kept["outcome"], kept["reason"], kept["path"]) == ("rejected", row["reason"], "")
+    assert (kept["outcome"], kept["reason"], kept["path"]) == (QUARANTINED, row["reason"], "")
 
 
-def test_a_rejected_upload_is_placed_once_it_is_repaired(form, uploads, workspace):
+def test_a_useless_upload_is_fetched_again_only_when_answer_or_content_changes(uploads, workspace):
     (uploads / "call.wav").write_text("no sound")
-    answer(uploads, ("call.wav", "avg"))
-    ingest_responses(form, workspace)
+    steps = [("avg", None, True), ("avg", None, False), ("sat", None, True), ("sat", None, False),
+             ("sat", "nothing to hear", True), ("sat", None, False)]  # fmt: skip
+    for given, content, is_fetched in steps:
+        if content:
+            (uploads / "call.wav").write_text(content)
+        answer(uploads, ("call.wav", given))
+        table, fetched = ingest(uploads, workspace)
+        assert outcomes(table) == ["quarantined"]
+        assert table["reason"][0].startswith("text, not sound")
+        assert bool(fetched) is is_fetched
     source = write_call(uploads / "call.wav")
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
-    assert_same_sound(workspace.audio_data / "call_avg.wav", source)
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
+    assert (workspace.audio_data / "call_sat.wav").read_bytes() == source.read_bytes()
     assert read_rejections(workspace).empty
 
 
-def test_a_corrected_answer_renames_the_call_without_fetching_it(form, uploads, workspace):
+def test_a_corrected_answer_renames_the_call_without_fetching_it(uploads, workspace):
     source = write_call(uploads / "call.wav")
+    answer(uploads, ("call.wav", "avg"))
+    ingest(uploads, workspace)
     for status in ("sat", "avg", "unsat", "sat"):
         answer(uploads, ("call.wav", status))
-        (row,) = ingest_responses(form, workspace).to_dict("records")
-        assert row["path"] == f"audio_data/call_{status}.wav"
+        table, fetched = ingest(uploads, workspace)
+        (row,) = table.to_dict("records")
+        assert (row["outcome"], row["path"]) == ("renamed", f"audio_data/call_{status}.wav")
         assert names_of(workspace.audio_data) == [f"call_{status}.wav"]
-        assert_same_sound(workspace.folder / row["path"], source)
-    assert row["outcome"] == "renamed"
-    assert form.fetched == ["call.wav"]
+        assert (workspace.folder / row["path"]).read_bytes() == source.read_bytes()
+        assert fetched == []
+    assert read_ledger(workspace)["call.wav"]["answer"] == "sat"
 
 
-def test_a_changed_upload_is_fetched_again(form, uploads, workspace):
-    write_call(uploads / "call.wav", seed=0)
+def test_an_answer_that_is_no_status_any_more_keeps_the_call_and_says_so(uploads, workspace):
+    write_call(uploads / "call.wav")
     answer(uploads, ("call.wav", "sat"))
-    ingest_responses(form, workspace)
-    source = write_call(uploads / "call.wav", 2.5, seed=1)
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
-    assert_same_sound(workspace.audio_data / "call_sat.wav", source)
-    source = write_call(uploads / "call.wav", 3.0, seed=2)
+    ingest(uploads, workspace)
+    placed = contents(workspace.audio_data)
+    answer(uploads, ("call.wav", "great"))
+    for _ in range(2):
+        (row,) = ingest(uploads, workspace)[0].to_dict("records")
+        assert (row["outcome"], row["path"]) == ("quarantined", "audio_data/call_sat.wav")
+        assert contents(workspace.audio_data) == placed
+        (reason,) = read_rejections(workspace)["reason"]
+        assert reason.startswith("the status is 'great', expected one of")
+        assert reason.endswith("; its earlier call audio_data/call_sat.wav stays in use")
     answer(uploads, ("call.wav", "avg"))
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
-    assert names_of(workspace.audio_data) == ["call_avg.wav"]
-    assert_same_sound(workspace.audio_data / "call_avg.wav", source)
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched) == (["renamed"], [])
+    assert read_rejections(workspace).empty
+
+
+@pytest.mark.parametrize("settled", ["sat", "avg"])
+def test_two_answers_that_disagree_about_a_placed_call_can_be_settled(uploads, workspace, settled):
+    write_call(uploads / "call.wav")
+    answer(uploads, ("call.wav", "sat"))
+    ingest(uploads, workspace)
+    answer(uploads, ("call.wav", "sat"), ("call.wav", "avg"))
+    assert outcomes(ingest(uploads, workspace)[0]) == ["quarantined"] * 2
+    assert names_of(workspace.audio_data) == ["call_sat.wav"]
+    answer(uploads, ("call.wav", settled), ("call.wav", settled))
+    table, fetched = ingest(uploads, workspace)
+    assert "quarantined" not in outcomes(table)
+    assert (names_of(workspace.audio_data), fetched) == ([f"call_{settled}.wav"], [])
+
+
+def test_a_changed_upload_is_fetched_again(uploads, workspace):
+    for number, status in enumerate(["sat", "sat", "avg"]):
+        source = write_call(uploads / "call.wav", 2 + number / 2, seed=number)
+        answer(uploads, ("call.wav", status))
+        assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
+        assert names_of(workspace.audio_data) == [f"call_{status}.wav"]
+        placed = workspace.audio_data / f"call_{status}.wav"
+        assert placed.read_bytes() == source.read_bytes()
 
 
 @pytest.mark.parametrize("status", ["sat", "avg"])
 def test_a_call_whose_upload_was_spoilt_stays_and_is_replaced_by_the_repaired_one(
-    form, uploads, workspace, status
+    uploads, workspace, status
 ):
-    source = write_call(uploads / "call.wav")
+    write_call(uploads / "call.wav")
     answer(uploads, ("call.wav", "sat"))
-    ingest_responses(form, workspace)
+    ingest(uploads, workspace)
     good = contents(workspace.audio_data)
     (uploads / "call.wav").write_text("no sound")
     answer(uploads, ("call.wav", status))
     for _ in range(2):
-        assert outcomes(ingest_responses(form, workspace)) == ["rejected"]
+        table, _ = ingest(uploads, workspace)
+        assert outcomes(table) == ["quarantined"]
+        assert table["path"].tolist() == ["audio_data/call_sat.wav"]
         assert contents(workspace.audio_data) == good
     source = write_call(uploads / "call.wav", 2.5, seed=1)
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
     assert names_of(workspace.audio_data) == [f"call_{status}.wav"]
-    assert_same_sound(workspace.audio_data / f"call_{status}.wav", source)
+    placed = workspace.audio_data / f"call_{status}.wav"
+    assert placed.read_bytes() == source.read_bytes()
 
 
-def test_a_call_that_was_deleted_from_audio_data_is_fetched_again(form, uploads, workspace):
+@pytest.mark.parametrize("damage", [None, b"", b"other"])
+def test_a_call_that_was_deleted_or_damaged_in_audio_data_is_fetched_again(
+    uploads, workspace, damage
+):
     source = write_call(uploads / "call.wav")
     answer(uploads, ("call.wav", "sat"))
-    ingest_responses(form, workspace)
-    (workspace.audio_data / "call_sat.wav").unlink()
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
-    assert_same_sound(workspace.audio_data / "call_sat.wav", source)
+    ingest(uploads, workspace)
+    placed = workspace.audio_data / "call_sat.wav"
+    if damage is None:
+        placed.unlink()
+    else:
+        placed.write_bytes(placed.read_bytes()[:-10] + damage)
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched) == (["placed"], ["call.wav"])
+    assert placed.read_bytes() == source.read_bytes()
+    assert names_of(workspace.audio_data) == ["call_sat.wav"]
 
 
-def test_two_uploads_with_the_same_typed_name_are_two_calls(form, uploads, workspace):
+def test_two_uploads_with_the_same_typed_name_are_two_calls(uploads, workspace):
     sources = [
         write_call(uploads / f"call - {name}.wav", seed=seed)
         for seed, name in enumerate(["Ann", "Bob"])
     ]
     answer(uploads, *((source.name, "sat") for source in sources), typed="call.wav")
-    first = ingest_responses(form, workspace)
+    first, _ = ingest(uploads, workspace)
     assert first["path"][0] == "audio_data/call_sat.wav"
     assert first["path"].nunique() == 2
     answer(uploads, *((source.name, "avg") for source in reversed(sources)), typed="call.wav")
-    second = ingest_responses(form, workspace)
+    second, _ = ingest(uploads, workspace)
     assert outcomes(second) == ["renamed", "renamed"]
     assert second["path"][0] == "audio_data/call_avg.wav"
     assert len(names_of(workspace.audio_data)) == 2
     for path, source in zip(second["path"], reversed(sources), strict=True):
-        assert_same_sound(workspace.folder / path, source)
+        assert (workspace.folder / path).read_bytes() == source.read_bytes()
+
+
+def test_one_person_who_sends_a_recording_again_replaces_the_first_answer(uploads, workspace):
+    for name in ("call - Ann.wav", "call again - Ann.wav"):
+        write_call(uploads / name)
+    answer(uploads, ("call - Ann.wav", "sat", "2026-03-01"))
+    ingest(uploads, workspace)
+    answer(
+        uploads,
+        ("call - Ann.wav", "sat", "2026-03-01"),
+        ("call again - Ann.wav", "avg", "2026-03-02"),
+    )
+    first, _ = ingest(uploads, workspace)
+    assert outcomes(first) == ["superseded", "placed"]
+    assert names_of(workspace.audio_data) == ["call again - Ann_avg.wav"]
+    (rejection,) = read_rejections(workspace)[["path", "reason"]].to_numpy().tolist()
+    assert rejection == ["form row 2: call - Ann.wav", "row 3 is newer and takes its place"]
+    before = snapshot(workspace)
+    second, fetched = ingest(uploads, workspace)
+    assert (outcomes(second), fetched) == (["superseded", "unchanged"], [])
+    assert snapshot(workspace) == before
+    assert_counts_add_up(second, workspace)
+    answer(uploads, ("call - Ann.wav", "sat", "2026-03-01"))
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
+
+
+def test_two_people_who_disagree_about_a_recording_make_a_conflict(uploads, workspace):
+    for name in ("call - Ann.wav", "call - Bob.wav"):
+        write_call(uploads / name)
+    answer(uploads, ("call - Ann.wav", "sat", "46000"), ("call - Bob.wav", "avg", "46001"))
+    table, _ = ingest(uploads, workspace)
+    assert outcomes(table) == ["placed", "placed"]
+    assert names_of(workspace.audio_data) == ["call - Ann_sat.wav", "call - Bob_avg.wav"]
+    assert build_records(workspace).empty
+    decisions = pd.read_csv(workspace.decisions)
+    assert decisions["statuses"].tolist() == [
+        "satisfied: audio_data/call - Ann_sat.wav | average: audio_data/call - Bob_avg.wav"
+    ]
+
+
+def test_of_two_answers_for_one_upload_the_newer_wins(uploads, workspace):
+    write_call(uploads / "call.wav")
+    answer(uploads, ("call.wav", "sat", "46000"), ("call.wav", "avg", "46000"))
+    assert outcomes(ingest(uploads, workspace)[0]) == ["quarantined"] * 2
+    assert names_of(workspace.audio_data) == []
+    answer(uploads, ("call.wav", "sat", "46000"), ("call.wav", "avg", "46000.5"))
+    assert outcomes(ingest(uploads, workspace)[0]) == ["unchanged", "placed"]
+    assert names_of(workspace.audio_data) == ["call_avg.wav"]
+    answer(uploads, ("call.wav", "sat", "46001"), ("call.wav", "avg", "46000.5"))
+    assert outcomes(ingest(uploads, workspace)[0]) == ["renamed", "unchanged"]
+    assert names_of(workspace.audio_data) == ["call_sat.wav"]
 
 
 @pytest.mark.parametrize("first, second", [("sat", "sat"), ("avg", "sat")])
-def test_a_call_put_there_by_hand_is_never_overwritten(form, uploads, workspace, first, second):
+def test_a_call_put_there_by_hand_is_never_overwritten(uploads, workspace, first, second):
     by_hand = write_call(workspace.audio_data / "call_sat.wav", seed=7)
     content = by_hand.read_bytes()
     source = write_call(uploads / "call.wav")
     for status in (first, second, second):
         answer(uploads, ("call.wav", status))
-        (row,) = ingest_responses(form, workspace).to_dict("records")
+        (row,) = ingest(uploads, workspace)[0].to_dict("records")
     assert by_hand.read_bytes() == content
     assert row["path"] != "audio_data/call_sat.wav"
     assert len(names_of(workspace.audio_data)) == 2
-    assert_same_sound(workspace.folder / row["path"], source)
+    assert (workspace.folder / row["path"]).read_bytes() == source.read_bytes()
 
 
 @pytest.mark.parametrize(
     "name",
     ["../../x", "../../x.wav", "/etc/passwd.wav", "a/b", "", "..", "....", "~", "x" * 5000 + ".wav",
-     "आ" * 300 + ".wav", "-rf.wav", "a\nb.wav", "call.wav/../../../x_avg.wav", "C:\\x.wav"],
+     "आ" * 300 + ".wav", "-rf.wav", "a\nb.wav", "call.wav/../../../x_avg.wav", "C:\\x.wav",
+     "call.w\0v", "call\0.wav", "call." + "x" * 300, "call.", "\u202evaw.x", "📞.wav"],
 )  # fmt: skip
 def test_a_hostile_name_becomes_a_plain_one(workspace, tmp_path, name):
     recording = write_call(tmp_path / "recording.wav")
@@ -356,60 +509,190 @@ def test_a_hostile_name_becomes_a_plain_one(workspace, tmp_path, name):
     placed = names_of(workspace.audio_data)
     assert sorted(table["path"]) == [f"audio_data/{file}" for file in placed]
     assert len(placed) == 2
-    assert names_of(tmp_path) == sorted([*before, *placed, "form_ledger.csv", "rejected_files.csv"])
+    assert names_of(tmp_path) == sorted([*before, *placed, *OWN_FILES])
     assert outcomes(ingest_responses(form, workspace)) == ["unchanged", "unchanged"]
 
 
-def test_an_upload_named_in_another_encoding_is_placed(form, uploads, workspace):
+def test_an_upload_named_in_another_encoding_is_placed(uploads, workspace):
     name = os.fsdecode("call - Müller.wav".encode("latin-1"))
     write_call(uploads / "call.wav").rename(uploads / name)
     answer(uploads, ("call.wav", "avg"), typed="call.wav")
-    assert outcomes(ingest_responses(form, workspace)) == ["placed"]
-    assert names_of(workspace.audio_data) == ["call_avg.wav"]
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"]
+    assert len(names_of(workspace.audio_data)) == 1
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(form, uploads, workspace):
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(uploads, workspace):
     write_call(uploads / "call.wav")
     answer(uploads, ("call.wav", "sat"), ("missing.wav", "sat"))
-    table = ingest_responses(form, workspace, dry_run=True)
-    assert names_of(workspace.folder) == form.fetched == []
+    table, fetched = ingest(uploads, workspace, dry_run=True)
+    assert names_of(workspace.folder) == fetched == []
     assert not workspace.audio_data.exists()
-    assert table.equals(ingest_responses(form, workspace))
+    assert table.equals(ingest(uploads, workspace)[0])
 
 
-def test_rejections_of_other_steps_stay(form, uploads, workspace):
+def test_rejections_of_other_steps_stay(uploads, workspace):
     record_rejections(workspace, [Rejection("form row 2: call.wav", "old")], step="02 labels")
     answer(uploads, ("call.wav", "sat"))
-    ingest_responses(form, workspace)
+    ingest(uploads, workspace)
     assert read_rejections(workspace)["step"].tolist() == ["02 labels", STEP]
 
 
-def test_a_form_that_cannot_be_read_changes_nothing(form, uploads, workspace):
-    with pytest.raises(FormError, match=r"responses\.csv cannot be read"):
-        ingest_responses(form, workspace)
+def test_a_form_that_cannot_be_read_changes_nothing(uploads, workspace):
+    with pytest.raises(SettingsError, match=r"responses\.csv cannot be read"):
+        ingest(uploads, workspace)
     answer(uploads)
-    with pytest.raises(TableError, match="the column 'Mood' is missing"):
-        ingest_responses(form, workspace, titles=ColumnTitles(status="Mood"))
-    assert names_of(workspace.folder) == []
+    settings = FormSettings(titles=ColumnTitles(status="Mood"))
+    with pytest.raises(SettingsError, match="the column 'Mood' is missing"):
+        ingest(uploads, workspace, settings=settings)
+    assert set(names_of(workspace.folder)) <= {".form.lock"}
 
 
-def test_an_interrupted_run_goes_on_where_it_was(form, uploads, workspace):
-    class Interrupted(CountingForm):
-        def download(self, upload: Upload, target: Path) -> None:
-            if upload.name == "c.wav":
-                raise KeyboardInterrupt
-            super().download(upload, target)
+@pytest.fixture
+def four(uploads) -> list[str]:
+    names = ["a.wav", "b.wav", "c.wav", "d.wav"]
+    for seed, name in enumerate(names):
+        write_call(uploads / name, 1.2, seed=seed)
+    answer(uploads, *((name, "avg") for name in names))
+    return names
 
-    for seed, name in enumerate("abcd"):
-        write_call(uploads / f"{name}.wav", seed=seed)
-    answer(uploads, *((f"{name}.wav", "avg") for name in "abcd"))
+
+def test_an_interrupted_run_goes_on_where_it_was(uploads, workspace, four):
     with pytest.raises(KeyboardInterrupt):
-        ingest_responses(Interrupted(uploads.parent), workspace)
-    assert names_of(workspace.audio_data) == ["a_avg.wav", "b_avg.wav"]
-    ingest_responses(form, workspace)
-    assert form.fetched[-2:] == ["c.wav", "d.wav"]
-    assert "a.wav" not in form.fetched
+        ingest(uploads, workspace, lambda folder: FailingForm(folder, c=KeyboardInterrupt()))
+    assert set(names_of(workspace.audio_data)) <= {"a_avg.wav", "b_avg.wav"}
+    table, fetched = ingest(uploads, workspace)
+    assert set(outcomes(table)) <= {"placed", "unchanged"}
+    assert "a.wav" not in fetched
     assert names_of(workspace.audio_data) == [f"{name}_avg.wav" for name in "abcd"]
+
+
+def test_an_upload_that_cannot_be_fetched_now_is_fetched_by_the_next_run(uploads, workspace, four):
+    error = RetryLaterError("no answer")
+    table, _ = ingest(uploads, workspace, lambda folder: FailingForm(folder, b=error))
+    assert outcomes(table) == ["placed", "to be retried", "placed", "placed"]
+    assert read_rejections(workspace)["reason"].tolist() == ["no answer"]
+    assert_counts_add_up(table, workspace)
+    table, fetched = ingest(uploads, workspace)
+    assert outcomes(table) == ["unchanged", "placed", "unchanged", "unchanged"]
+    assert fetched == ["b.wav"]
+
+
+def test_a_fault_in_fetching_says_nothing_about_a_call_in_place(uploads, workspace, four):
+    ingest(uploads, workspace)
+    good = contents(workspace.audio_data)
+    (workspace.audio_data / "b_avg.wav").unlink()
+    error = FormError("not shared")
+    table, _ = ingest(uploads, workspace, lambda folder: FailingForm(folder, b=error))
+    assert outcomes(table) == ["unchanged", "quarantined", "unchanged", "unchanged"]
+    assert outcomes(ingest(uploads, workspace)[0])[1] == "placed"
+    assert contents(workspace.audio_data) == good
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_stops_the_run_and_leaves_nothing_partial(uploads, workspace, four, code):
+    error = OSError(code, os.strerror(code))
+    with pytest.raises(StopRunError, match="the disk is full: free some space and run again"):
+        ingest(uploads, workspace, lambda folder: FailingForm(folder, c=error))
+    for placed in workspace.audio_data.iterdir():
+        name = placed.name.replace("_avg", "")
+        assert placed.read_bytes() == (uploads / name).read_bytes()
+    ingest(uploads, workspace)
+    assert names_of(workspace.audio_data) == [f"{name}_avg.wav" for name in "abcd"]
+    assert not workspace.form_downloads.exists()
+
+
+@pytest.mark.parametrize("error, raised", [
+    (OSError(errno.EIO, "Input/output error"), OSError),
+    (AuthenticationError("sign in again"), AuthenticationError),
+])  # fmt: skip
+def test_a_fault_that_concerns_every_upload_ends_the_run(uploads, workspace, four, error, raised):
+    with pytest.raises(raised, match=str(error)[-12:]):
+        ingest(uploads, workspace, lambda folder: FailingForm(folder, a=error))
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"] * 4
+
+
+def test_after_a_daily_limit_the_rest_is_left_to_the_next_run(uploads, workspace, four):
+    error = StopRunError("a daily limit is reached; run again tomorrow")
+    table, _ = ingest(uploads, workspace, lambda folder: FailingForm(folder, b=error))
+    assert outcomes(table)[1] == "to be retried"
+    assert_counts_add_up(table, workspace)
+    assert "to be retried" not in outcomes(ingest(uploads, workspace)[0])
+
+
+def test_a_second_run_at_the_same_time_is_refused(uploads, workspace, four):
+    with FileLock(workspace.form_lock):
+        with pytest.raises(AlreadyRunningError, match="another run is already working on"):
+            ingest(uploads, workspace)
+        assert names_of(workspace.folder) == [".form.lock"]
+        assert outcomes(ingest(uploads, workspace, dry_run=True)[0]) == ["placed"] * 4
+    assert outcomes(ingest(uploads, workspace)[0]) == ["placed"] * 4
+
+
+def test_a_sheet_with_far_fewer_rows_is_believed_only_when_told_so(uploads, workspace, four):
+    ingest(uploads, workspace)
+    before = snapshot(workspace)
+    answer(uploads, ("a.wav", "avg"))
+    for dry_run in (True, False):
+        with pytest.raises(SettingsError, match=r"has 1 uploads, 4 are in place: .*ALLOW_FEWER"):
+            ingest(uploads, workspace, dry_run=dry_run)
+    answer(uploads)
+    with pytest.raises(SettingsError, match="has 0 uploads, 4 are in place"):
+        ingest(uploads, workspace)
+    assert snapshot(workspace) == before
+    answer(uploads, ("a.wav", "avg"))
+    table, _ = ingest(uploads, workspace, settings=FormSettings(allow_fewer=True))
+    assert outcomes(table) == ["unchanged"]
+    assert counts(workspace) == {"responses": 1, "unchanged": 1, "orphans": 3}
+    assert names_of(workspace.audio_data) == [f"{name}_avg.wav" for name in "abcd"]
+    assert outcomes(ingest(uploads, workspace)[0]) == ["unchanged"]  # once was enough
+
+
+def test_an_orphan_stays_and_is_known_when_its_response_comes_back(uploads, workspace, four):
+    ingest(uploads, workspace)
+    calls, everything = contents(workspace.audio_data), snapshot(workspace)
+    answer(uploads, *((name, "avg") for name in four[:3]))
+    ingest(uploads, workspace)
+    assert counts(workspace)["orphans"] == 1
+    outcome = {name: row["outcome"] for name, row in read_ledger(workspace).items()}
+    assert outcome == {**dict.fromkeys(four, PLACED), "d.wav": ORPHANED}
+    assert contents(workspace.audio_data) == calls
+    answer(uploads, *((name, "avg") for name in four))
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched) == (["unchanged"] * 4, [])
+    assert counts(workspace)["orphans"] == 0
+    assert {path: content for path, (content, _) in snapshot(workspace).items()} == {
+        path: content for path, (content, _) in everything.items()
+    }
+
+
+@pytest.mark.parametrize("ledger", [None, b"", b"damaged"])
+def test_a_lost_ledger_is_rebuilt_without_reading_any_upload(uploads, workspace, four, ledger):
+    write_call(uploads / "a - Ann.wav", 1.2, seed=0)  # what a.wav holds, sent by somebody else
+    write_call(uploads / "a - Bob.wav", 1.2, seed=0)
+    names = [*four, "a - Ann.wav", "a - Bob.wav"]
+    answer(uploads, *zip(names, ["avg"] * 5 + ["sat"], strict=True))
+    ingest(uploads, workspace)
+    before = snapshot(workspace)
+    if ledger is None:
+        workspace.form_ledger.unlink()
+    else:
+        workspace.form_ledger.write_bytes(ledger)
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched) == (["unchanged"] * 6, [])
+    assert_counts_add_up(table, workspace)
+    after = snapshot(workspace)
+    assert after.pop("form_ledger.csv.damaged", None) is None or ledger is not None
+    assert after.pop("form_ledger.csv")[0] == before.pop("form_ledger.csv")[0]
+    assert after == before
+
+
+def test_a_lost_ledger_and_a_changed_answer_rename_the_call(uploads, workspace, four):
+    ingest(uploads, workspace)
+    workspace.form_ledger.unlink()
+    answer(uploads, *((name, "sat") for name in four))
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched) == (["renamed"] * 4, [])
+    assert names_of(workspace.audio_data) == [f"{name}_sat.wav" for name in "abcd"]
 
 
 KILLING = """
@@ -452,15 +735,18 @@ for last_step in count(1):
 
 
 @pytest.fixture
-def changed_form(form, uploads, workspace) -> CountingForm:
-    """A form that was ingested and has changed in every way since."""
+def changed_form(uploads, workspace) -> Path:
+    """Uploads that were ingested and have changed in every way since."""
     for seed, name in enumerate(["renamed", "changed", "changed and renamed", "kept"]):
         write_call(uploads / f"{name}.wav", 1.2, seed=seed)
+    write_call(uploads / "twice - Ann.wav", 1.2, seed=8)
     answers = ["renamed.wav", "changed.wav", "changed and renamed.wav", "kept.wav"]
-    answer(uploads, *((name, "sat") for name in answers))
-    ingest_responses(form, workspace)
+    answer(uploads, *((name, "sat") for name in answers), ("twice.wav", "sat", "2026-03-01"))
+    ingest(uploads, workspace)
     for seed, name in enumerate(["changed", "changed and renamed", "new"], start=4):
         write_call(uploads / f"{name}.wav", 1.3, seed=seed)
+    write_call(uploads / "converted.flac", 1.3, seed=7, format="FLAC", subtype="PCM_16")
+    write_call(uploads / "twice again - Ann.wav", 1.2, seed=8)
     (uploads / "broken.wav").write_text("no sound")
     statuses = ["avg", "sat", "unsat", "sat"]
     answer(
@@ -469,8 +755,11 @@ def changed_form(form, uploads, workspace) -> CountingForm:
         ("new.wav", "avg"),
         ("broken.wav", "avg"),
         ("new.wav", "avg"),
+        ("converted.flac", "avg"),
+        ("twice.wav", "sat", "2026-03-01"),
+        ("twice again.wav", "avg", "2026-03-02"),
     )
-    return form
+    return uploads
 
 
 def kill_everywhere(form_folder: Path, workspace: Workspace, folder: Path) -> list[Path]:
@@ -490,28 +779,40 @@ def test_a_run_killed_at_any_point_is_completed_by_the_next(
     changed_form, uploads, workspace, tmp_path
 ):
     killed = kill_everywhere(uploads.parent, workspace, tmp_path)
-    ingest_responses(changed_form, workspace)
+    ingest(uploads, workspace)
     expected = contents(workspace.folder)
     assert names_of(workspace.audio_data) == [
-        "changed and renamed_unsat.wav", "changed_sat.wav", "kept_sat.wav", "new_avg.wav",
-        "renamed_avg.wav",
+        "changed and renamed_unsat.wav", "changed_sat.wav", "converted_avg.wav", "kept_sat.wav",
+        "new_avg.wav", "renamed_avg.wav", "twice again - Ann_avg.wav",
     ]  # fmt: skip
     assert len(killed) > 30
     assert len({str(contents(folder)) for folder in killed}) > 10
+    del expected["reports/form_run.json"]
     for folder in killed:
-        ingest_responses(changed_form, open_workspace(folder))
-        assert contents(folder) == expected, folder.name
+        for placed in (folder / "audio_data").glob("[!.]*"):
+            soundfile.info(placed)
+        ingest(uploads, open_workspace(folder))
+        found = contents(folder)
+        del found["reports/form_run.json"]  # says what the last run did, and that differs
+        assert found == expected, folder.name
 
 
 def test_an_answer_that_changes_after_a_kill_leaves_one_call(
     changed_form, uploads, workspace, tmp_path
 ):
     killed = kill_everywhere(uploads.parent, workspace, tmp_path)
-    names = ["renamed.wav", "changed.wav", "changed and renamed.wav", "new.wav"]
-    answer(uploads, *zip(names, ["unsat", "avg", "sat", "sat"], strict=True), ("kept.wav", "sat"))
+    names = ["renamed.wav", "changed.wav", "changed and renamed.wav", "new.wav", "converted.flac"]
+    statuses = ["unsat", "avg", "sat", "sat", "sat"]
+    answer(
+        uploads,
+        *zip(names, statuses, strict=True),
+        ("kept.wav", "sat"),
+        ("twice.wav", "unsat", "2026-03-03"),
+        ("twice again.wav", "avg", "2026-03-02"),
+    )
     for folder in killed:
-        ingest_responses(changed_form, open_workspace(folder))
+        ingest(uploads, open_workspace(folder))
         assert names_of(folder / "audio_data") == [
-            "changed and renamed_sat.wav", "changed_avg.wav", "kept_sat.wav", "new_sat.wav",
-            "renamed_unsat.wav",
+            "changed and renamed_sat.wav", "changed_avg.wav", "converted_sat.wav", "kept_sat.wav",
+            "new_sat.wav", "renamed_unsat.wav", "twice - Ann_unsat.wav",
         ], folder.name  # fmt: skip

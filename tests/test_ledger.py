@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from forms_ingest.ledger import COLUMNS, PLACED, read_ledger, write_ledger
+from forms_ingest.ledger import COLUMNS, PLACED, owned_paths, read_ledger, write_ledger
 
 
 def make_row(file_id: str, **cells: str) -> dict[str, str]:
@@ -44,3 +44,31 @@ def test_writing_what_is_there_touches_nothing(workspace):
     before = workspace.form_ledger.stat()
     write_ledger(workspace, read_ledger(workspace))
     assert workspace.form_ledger.stat() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"file_id,upload\r\na,b,c\r\n", b"\xff\xfe", b'"' + b"x" * 99, b"a;b\n1;2;3\n"]
+)
+def test_a_damaged_ledger_is_put_aside_and_begun_anew(workspace, content):
+    workspace.form_ledger.write_bytes(content)
+    assert read_ledger(workspace) == {}
+    assert not workspace.form_ledger.exists()
+    aside = workspace.folder / "form_ledger.csv.damaged"
+    assert aside.read_bytes() == content
+    write_ledger(workspace, {"id": make_row("id")})
+    assert list(read_ledger(workspace)) == ["id"]
+    assert aside.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "row, paths",
+    [
+        ({}, []),
+        (make_row("id"), []),
+        (make_row("id", path="a"), ["a"]),
+        (make_row("id", path="a", replaces="b|c"), ["a", "b", "c"]),
+        (make_row("id", replaces="b"), ["b"]),
+    ],
+)
+def test_an_upload_owns_where_its_call_is_and_where_it_may_still_be(row, paths):
+    assert owned_paths(row) == paths

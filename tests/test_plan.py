@@ -4,51 +4,79 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forms_ingest.errors import RetryLaterError
 from forms_ingest.form import Upload
-from forms_ingest.ledger import PENDING, PLACED, REJECTED
-from forms_ingest.plan import make_plan, pending_row, rejected_row
+from forms_ingest.ledger import ORPHANED, PENDING, PLACED, QUARANTINED, RETRY, SUPERSEDED
+from forms_ingest.links import Reference
+from forms_ingest.plan import Disk, failed_row, make_plan, orphans, pending_row
 from forms_ingest.responses import Response
 from helpers.errors import FormError
-from helpers.statuses import SUFFIXES
+from helpers.statuses import SUFFIXES, parse_status, status_of_suffix
 
 UPLOADS = {
-    "a": Upload("id-a", "call - Ann.wav", "1"),
-    "b": Upload("id-b", "call - Bob.wav", "1"),
-    "c": Upload("id-c", "other.m4a", "1"),
+    "a": Upload("id-a", "call - Ann.wav", 9, "sha256", "1"),
+    "a2": Upload("id-a2", "call - Ann.wav", 9, "sha256", "1"),  # sent a second time
+    "b": Upload("id-b", "call - Bob.wav", 9, "sha256", "2"),
+    "b1": Upload("id-b1", "call - Bob.wav", 9, "sha256", "1"),  # Ann's recording, sent by Bob
+    "c": Upload("id-c", "other.m4a", 9, "md5", "3"),
+    "empty": Upload("id-e", "empty.wav", 0, "sha256", "0"),
 }
-FREE_B = "audio_data/call-4f206f19"  # sha256 of id-b
+SAT, AVG, UNSAT = (f"audio_data/call_{suffix}.wav" for suffix in ("sat", "avg", "unsat"))
+FREE_B, FREE_B1 = (f"audio_data/call-{short}" for short in ("4f206f19", "b6eeedb8"))
 
 
-def find(reference: str, _file_name: str) -> Upload:
-    if reference not in UPLOADS:
-        raise FormError(f"no upload is called {reference!r}")
-    return UPLOADS[reference]
-
-
-def respond(*answers: tuple[str, str]) -> list[Response]:
+def respond(*answers: tuple) -> list[Response]:
     return [
-        Response(number, "", reference, "call.wav", answer)
-        for number, (reference, answer) in enumerate(answers, start=2)
+        Response(number, *(time or [""]), Reference(name=name), "call.wav", answer)
+        for number, (name, answer, *time) in enumerate(answers, start=2)
     ]
 
 
-def plan(*answers, ledger=None, files=(), find_upload=find):
-    ledger = {row["file_id"]: row for row in ledger or []}
-    exists = set(files).__contains__
+def find(response: Response) -> Upload | FormError:
+    name = response.reference.name
+    if name == "later":
+        return RetryLaterError("the upload has not arrived on Drive yet")
+    return UPLOADS.get(name) or FormError(f"no upload is called {name!r}")
+
+
+def plan(*answers, ledger=(), files=(), adopted=None, spoilt=()):
+    present = {path.casefold() for path in files}
+    disk = Disk(
+        intact=lambda row: row["path"] in files and row["path"] not in spoilt,
+        exists=lambda path: path.casefold() in present,
+        adopted=adopted or {},
+        folder="audio_data",
+    )
+    responses = respond(*answers)
     return make_plan(
-        respond(*answers), find_upload, ledger=ledger, exists=exists, folder="audio_data"
+        responses,
+        [find(response) for response in responses],
+        parse_status,
+        ledger={row["file_id"]: row for row in ledger},
+        disk=disk,
     )
 
 
-def row_of(upload: str, path: str, **cells: str) -> dict[str, str]:
-    status = {f"_{suffix}": status for status, suffix in SUFFIXES.items()}
-    ending = PurePosixPath(path).stem.rpartition("_")[-1]
-    row = {"file_id": f"id-{upload}", "path": path, "status": status.get(f"_{ending}", "")}
-    rest = {"replaces": "", "fingerprint": "1", "outcome": PLACED, "content_hash": "hash"}
-    return {**row, **rest, **cells}
+def row_of(name: str, path: str, **cells: str) -> dict[str, str]:
+    upload = UPLOADS[name]
+    row = {
+        "file_id": upload.file_id,
+        "upload": upload.name,
+        "timestamp": "",
+        "answer": "",
+        "status": status_of_suffix(PurePosixPath(path)) or "",
+        "outcome": PLACED,
+        "reason": "",
+        "path": path,
+        "replaces": "",
+        "fingerprint": upload.fingerprint,
+        "placed_sha256": "hash",
+    }
+    return {**row, **cells}
 
 
-SAT, AVG, UNSAT = (f"audio_data/call_{suffix}.wav" for suffix in ("sat", "avg", "unsat"))
+def decided(actions) -> list[tuple[str, str]]:
+    return [(action.kind, action.path) for action in actions]
 
 
 @pytest.mark.parametrize(
@@ -58,25 +86,27 @@ SAT, AVG, UNSAT = (f"audio_data/call_{suffix}.wav" for suffix in ("sat", "avg", 
         ([("a", "Satisfied")], [], [], [("place", SAT)]),
         ([("a", "not satisfied")], [], [], [("place", UNSAT)]),
         ([("c", "avg")], [], [], [("place", "audio_data/other_avg.wav")]),
-        ([("x", "Satisfied")], [], [], [("reject", "")]),
-        ([("a", "")], [], [], [("reject", "")]),
-        ([("a", "great")], [], [], [("reject", "")]),
-        ([("a", "sat"), ("a", "sat")], [], [], [("place", SAT), ("repeat", SAT)]),
-        ([("a", "sat"), ("a", "avg"), ("a", "sat")], [], [],
-         [("place", SAT), ("reject", ""), ("repeat", SAT)]),
-        ([("a", "great"), ("a", "avg")], [], [], [("reject", ""), ("place", AVG)]),
+        ([("x", "Satisfied")], [], [], [("quarantine", "")]),
+        ([("later", "Satisfied")], [], [], [("retry", "")]),
+        ([("a", "")], [], [], [("quarantine", "")]),
+        ([("a", "great")], [], [], [("quarantine", "")]),
+        ([("empty", "sat")], [], [], [("quarantine", "")]),
+        ([("a", "great"), ("a", "avg")], [], [], [("quarantine", ""), ("place", AVG)]),
         ([("a", "sat"), ("b", "sat")], [], [], [("place", SAT), ("place", f"{FREE_B}_sat.wav")]),
         ([("a", "sat"), ("b", "avg")], [], [], [("place", SAT), ("place", AVG)]),
         ([("b", "sat")], [], [SAT], [("place", f"{FREE_B}_sat.wav")]),
+        ([("b", "sat")], [], [SAT.upper()], [("place", f"{FREE_B}_sat.wav")]),
         ([("a", "sat")], [row_of("a", SAT)], [SAT], [("keep", SAT)]),
+        ([("a", "sat")], [row_of("a", SAT, outcome=ORPHANED)], [SAT], [("keep", SAT)]),
         ([("a", "sat")], [row_of("a", SAT)], [], [("place", SAT)]),
         ([("a", "sat")], [row_of("a", SAT, outcome=PENDING)], [SAT], [("place", SAT)]),
         ([("a", "sat")], [row_of("a", SAT, fingerprint="0")], [SAT], [("place", SAT)]),
-        ([("a", "sat")], [row_of("a", SAT, outcome=REJECTED)], [SAT], [("place", SAT)]),
+        ([("a", "sat")], [row_of("a", SAT, outcome=RETRY)], [SAT], [("place", SAT)]),
+        ([("a", "sat")], [row_of("a", "", outcome=SUPERSEDED)], [], [("place", SAT)]),
         ([("a", "avg")], [row_of("a", SAT)], [SAT], [("rename", AVG)]),
         ([("a", "avg")], [row_of("a", SAT)], [], [("place", AVG)]),
         ([("a", "avg")], [row_of("a", SAT, fingerprint="0")], [SAT], [("place", AVG)]),
-        ([("a", "great")], [row_of("a", SAT)], [SAT], [("reject", "")]),
+        ([("a", "great")], [row_of("a", SAT)], [SAT], [("quarantine", SAT)]),
         ([("b", "avg")], [row_of("b", SAT)], [SAT, AVG], [("rename", f"{FREE_B}_avg.wav")]),
         ([("b", "sat"), ("a", "avg")], [row_of("a", SAT)], [SAT],
          [("place", f"{FREE_B}_sat.wav"), ("rename", AVG)]),
@@ -88,19 +118,84 @@ SAT, AVG, UNSAT = (f"audio_data/call_{suffix}.wav" for suffix in ("sat", "avg", 
 )  # fmt: skip
 def test_each_response_gets_its_action(answers, ledger, files, expected):
     actions = plan(*answers, ledger=ledger, files=files)
-    assert [(action.kind, action.path) for action in actions] == expected
+    assert decided(actions) == expected
     assert [action.response for action in actions] == respond(*answers)
+
+
+def test_a_call_that_was_damaged_is_placed_again():
+    actions = plan(("a", "sat"), ledger=[row_of("a", SAT)], files=[SAT], spoilt=[SAT])
+    assert decided(actions) == [("place", SAT)]
+
+
+@pytest.mark.parametrize(
+    "answers, kinds",
+    [
+        ([("a", "sat", ""), ("a", "sat", "")], ["repeat", "place"]),
+        ([("a", "sat", "5"), ("a", "sat", "5")], ["repeat", "place"]),
+        ([("a", "sat", "6"), ("a", "sat", "5")], ["place", "repeat"]),
+        ([("a", "sat", "5"), ("a", "avg", "5")], ["quarantine", "quarantine"]),
+        ([("a", "sat", ""), ("a", "avg", "5")], ["quarantine", "quarantine"]),
+        ([("a", "sat", "1/2/2026"), ("a", "avg", "3/2/2026")], ["quarantine", "quarantine"]),
+        ([("a", "sat", "5"), ("a", "avg", "6")], ["repeat", "place"]),
+        ([("a", "sat", "6"), ("a", "avg", "5")], ["place", "repeat"]),
+        ([("a", "sat", "2026-01-02"), ("a", "avg", "2026-01-01")], ["place", "repeat"]),
+        ([("a", "sat", "5"), ("a", "avg", "6"), ("a", "avg", "6")], ["quarantine"] * 3),
+        ([("a", "avg", "5"), ("a", "avg", "6"), ("a", "avg", "6")], ["repeat", "repeat", "place"]),
+        ([("a", "sat", "5"), ("a", "great", "6")], ["place", "quarantine"]),
+        ([("a", "sat", "5"), ("a2", "sat", "6")], ["supersede", "place"]),
+        ([("a", "sat", "5"), ("a2", "avg", "6")], ["supersede", "place"]),
+        ([("a", "sat", "6"), ("a2", "avg", "5")], ["place", "supersede"]),
+        ([("a", "sat", "5"), ("a2", "avg", "5")], ["quarantine", "quarantine"]),
+        ([("a", "sat", "5"), ("a", "avg", "6"), ("a2", "unsat", "7")],
+         ["repeat", "supersede", "place"]),
+        ([("a", "sat", "5"), ("b1", "sat", "6")], ["place", "place"]),
+        ([("a", "sat", "5"), ("b1", "avg", "6")], ["place", "place"]),
+        ([("a", "sat", "5"), ("b", "avg", "5")], ["place", "place"]),
+    ],
+)  # fmt: skip
+def test_of_two_responses_for_one_recording_the_newer_counts(answers, kinds):
+    actions = plan(*answers)
+    assert [action.kind for action in actions] == kinds
+
+
+@pytest.mark.parametrize("first, second, kinds", [
+    ("ann@example.com", " ANN@example.com", ["supersede", "place"]),
+    ("ann@example.com", "bob@example.com", ["place", "place"]),
+])  # fmt: skip
+def test_who_sent_it_is_told_by_the_address_before_the_name(first, second, kinds):
+    responses = [
+        response._replace(submitter=submitter)
+        for response, submitter in zip(
+            respond(("a", "sat", "5"), ("a2", "avg", "6")), (first, second), strict=True
+        )
+    ]
+    disk = Disk(lambda row: True, lambda path: False, {}, "audio_data")
+    found = [find(response) for response in responses]
+    actions = make_plan(responses, found, parse_status, ledger={}, disk=disk)
+    assert [action.kind for action in actions] == kinds
+
+
+def test_recordings_without_any_sender_are_never_taken_for_one_persons():
+    responses = respond(("x", "sat", "5"), ("y", "avg", "6"))
+    found = [Upload(name, f"{name}.wav", 9, "md5", "1") for name in "xy"]
+    disk = Disk(lambda row: True, lambda path: False, {}, "audio_data")
+    actions = make_plan(responses, found, parse_status, ledger={}, disk=disk)
+    assert [action.kind for action in actions] == ["place", "place"]
 
 
 @pytest.mark.parametrize(
     "answers, sentence",
     [
         ([("x", "sat")], "no upload is called 'x'"),
+        ([("later", "sat")], "the upload has not arrived on Drive yet"),
         ([("a", "")], "the status is '', expected one of satisfied, average, unsatisfied"),
         ([("a", "great")], "the status is 'great', expected one of satisfied"),
-        ([("a", "sat"), ("a", "sat")], "repeats row 2"),
+        ([("empty", "sat")], "empty file (0 bytes)"),
+        ([("a", "sat", "6"), ("a", "sat", "5")], "says the same as row 2"),
+        ([("a", "avg", "6"), ("a", "sat", "5")], "row 2 is newer and takes its place"),
+        ([("a", "avg", "6"), ("a2", "sat", "5")], "row 2 is newer and takes its place"),
         ([("b", "sat"), ("a", "sat"), ("a", "avg")],
-         "row 3 gives the same upload the status satisfied; correct one of them"),
+         "the rows 3, 4 give the same upload different statuses; correct one of them"),
     ],
 )  # fmt: skip
 def test_what_is_not_used_has_a_reason(answers, sentence):
@@ -108,37 +203,53 @@ def test_what_is_not_used_has_a_reason(answers, sentence):
 
 
 @pytest.mark.parametrize(
-    "name, typed, expected",
+    "cells, answer, expected",
     [
-        ("", "", "call"),
-        (".", "", "call"),
-        ("..", "", "call"),
-        ("....", "", "call"),
-        ("   .wav", "", "call"),
-        ("call.wav", "", "call"),
-        ("call", "call", "call"),
-        ("call - Ann.wav", "", "call - Ann"),
-        ("call - Ann.wav", "call.wav", "call"),
-        ("call - Ann.wav", "other.wav", "call - Ann"),
-        ("a - b - Ann.wav", "a - b.wav", "a - b"),
-        ("a/b.wav", "", "a_b"),
-        ("a\\b.wav", "", "a_b"),
-        ("../../etc/passwd.wav", "", "_.._etc_passwd"),
-        ("C:\\calls\\x.wav", "", "C__calls_x"),
-        ('a|b<c>d"e?f*g.wav', "", "a_b_c_d_e_f_g"),
-        ("line\nbreak\0.wav", "", "line_break_"),
-        ("звонок - Мария.wav", "звонок.wav", "звонок"),
-        ("x" * 300 + ".wav", "", "x" * 200),
-        ("आ" * 100 + ".wav", "", "आ" * 66),
+        ({}, "sat", "quarantine"),
+        ({}, "avg", "place"),
+        ({"fingerprint": "sha256 0"}, "sat", "place"),
+        ({"reason": "neither can read it; install ffmpeg"}, "sat", "place"),
+        ({"outcome": RETRY}, "sat", "place"),
     ],
 )
-def test_a_call_is_named_after_its_upload_and_stays_in_its_folder(name, typed, expected):
-    upload = Upload("id", name, "1")
-    responses = [Response(2, "", "ref", typed, "average")]
-    (action,) = make_plan(
-        responses, lambda *_: upload, ledger={}, exists=lambda _: False, folder="audio_data"
-    )
-    assert action.path == f"audio_data/{expected}_avg.wav"
+def test_a_useless_upload_is_judged_again_only_where_something_changed(cells, answer, expected):
+    row = row_of("a", "", outcome=QUARANTINED, answer="sat", reason="silent")
+    (action,) = plan(("a", answer), ledger=[{**row, **cells}])
+    assert action.kind == expected
+    assert action.reason == ("silent" if expected == "quarantine" else "")
+
+
+FINGERPRINT = "sha256 1"
+
+
+@pytest.mark.parametrize(
+    "answers, known, expected",
+    [
+        ([("a", "sat")], [SAT], [("keep", SAT, "")]),
+        ([("a", "sat")], ["audio_data/New_SAT.wav"], [("keep", "audio_data/New_SAT.wav", "")]),
+        ([("a", "avg")], [SAT], [("rename", AVG, SAT)]),
+        ([("a", "avg")], ["audio_data/x.wav"], [("rename", AVG, "audio_data/x.wav")]),
+        ([("a", "sat")], [AVG, SAT], [("keep", SAT, "")]),
+        ([("a", "sat"), ("b1", "avg")], [AVG, SAT], [("keep", SAT, ""), ("keep", AVG, "")]),
+        ([("b1", "avg"), ("a", "sat")], [AVG, SAT], [("keep", AVG, ""), ("keep", SAT, "")]),
+        ([("a", "sat"), ("b1", "sat")], [f"{FREE_B1}_sat.wav", SAT],
+         [("keep", SAT, ""), ("keep", f"{FREE_B1}_sat.wav", "")]),
+        ([("b1", "sat"), ("a", "sat")], [f"{FREE_B1}_sat.wav", SAT],
+         [("keep", f"{FREE_B1}_sat.wav", ""), ("keep", SAT, "")]),
+        ([("a", "sat"), ("b1", "sat")], [SAT],
+         [("keep", SAT, ""), ("place", f"{FREE_B1}_sat.wav", "")]),
+        ([("a", "great")], [SAT], [("quarantine", "", "")]),
+    ],
+)  # fmt: skip
+def test_a_call_in_place_that_the_ledger_does_not_know_is_adopted(answers, known, expected):
+    actions = plan(*answers, files=known, adopted={FINGERPRINT: known})
+    assert [(action.kind, action.path, action.source) for action in actions] == expected
+
+
+def test_a_call_that_another_upload_has_is_not_adopted():
+    actions = plan(("a", "sat"), ledger=[row_of("b1", SAT)], adopted={FINGERPRINT: [SAT]})
+    assert actions[0].kind == "place"
+    assert actions[0].path != SAT
 
 
 @given(
@@ -147,17 +258,12 @@ def test_a_call_is_named_after_its_upload_and_stays_in_its_folder(name, typed, e
     answer=st.sampled_from(["satisfied", "average", "unsatisfied"]),
 )
 def test_no_name_leads_out_of_the_folder_or_onto_another_call(names, typed, answer):
-    uploads = {str(number): Upload(str(number), name, "1") for number, name in enumerate(names)}
-    responses = [Response(2, "", file_id, typed, answer) for file_id in uploads]
-    actions = make_plan(
-        responses,
-        lambda reference, _: uploads[reference],
-        ledger={},
-        exists=lambda _: False,
-        folder="audio_data",
-    )
+    found = [Upload(str(n), name, 9, "md5", str(n)) for n, name in enumerate(names)]
+    responses = [Response(2, "", Reference(upload.file_id), typed, answer) for upload in found]
+    disk = Disk(lambda row: True, lambda path: False, {}, "audio_data")
+    actions = make_plan(responses, found, parse_status, ledger={}, disk=disk)
     assert [action.kind for action in actions] == ["place"] * len(names)
-    assert len({action.path for action in actions}) == len(names)
+    assert len({action.path.casefold() for action in actions}) == len(names)
     for action in actions:
         folder, name = action.path.split("/")
         assert folder == "audio_data"
@@ -165,6 +271,22 @@ def test_no_name_leads_out_of_the_folder_or_onto_another_call(names, typed, answ
         assert name != f"_{SUFFIXES[answer]}.wav"
         assert not set(name) & set('\\:*?"<>|\0\n\r')
         assert len(name.encode()) <= 255
+
+
+ANSWERS = st.tuples(
+    st.sampled_from([*UPLOADS, "x", "later"]),
+    st.sampled_from(["sat", "avg", "great"]),
+    st.sampled_from(["", "1", "2", "3"]),
+)
+
+
+@given(answers=st.lists(ANSWERS, max_size=8))
+def test_every_response_has_one_action_and_every_file_at_most_one_call(answers):
+    actions = plan(*answers)
+    assert [action.response for action in actions] == respond(*answers)
+    calls = [action.upload.file_id for action in actions if action.kind == "place"]
+    assert len(set(calls)) == len(calls)
+    assert all(action.reason for action in actions if action.kind != "place")
 
 
 @pytest.mark.parametrize(
@@ -189,14 +311,42 @@ def test_every_place_where_a_call_may_still_be_is_written_down(path, replaces, n
 @pytest.mark.parametrize(
     "earlier, expected",
     [
-        (None, ("average", "", "")),
-        (row_of("a", "", outcome=REJECTED), ("average", "", "")),
-        (row_of("a", SAT), ("satisfied", SAT, "")),
-        (row_of("a", UNSAT, outcome=PENDING, replaces=SAT), ("unsatisfied", UNSAT, SAT)),
+        ({}, ("", "", "", "")),
+        (row_of("a", "", outcome=RETRY, fingerprint=""), ("", "", "", "")),
+        (row_of("a", SAT), ("satisfied", SAT, "", FINGERPRINT)),
+        (row_of("a", UNSAT, outcome=PENDING, replaces=SAT),
+         ("unsatisfied", UNSAT, SAT, FINGERPRINT)),
+    ],
+)  # fmt: skip
+def test_a_failed_upload_keeps_the_call_it_gave_earlier(earlier, expected):
+    (action,) = plan(("a", "average"))
+    row = failed_row(action._replace(reason="damaged"), earlier, QUARANTINED)
+    assert (row["status"], row["path"], row["replaces"], row["fingerprint"]) == expected
+    assert (row["outcome"], row["reason"]) == (QUARANTINED, "damaged")
+
+
+@pytest.mark.parametrize(
+    "answers, rows, expected",
+    [
+        ([], [], []),
+        ([], [row_of("a", SAT)], ["id-a"]),
+        ([], [row_of("b", SAT, outcome=ORPHANED), row_of("a", AVG)], ["id-a", "id-b"]),
+        ([("b", "sat")], [row_of("a", SAT)], ["id-a"]),
+        ([("a", "great")], [row_of("a", SAT)], []),
+        ([], [row_of("a", "", outcome=outcome) for outcome in (RETRY,)], []),
+        ([], [row_of("a", "", outcome=SUPERSEDED), row_of("b", "", outcome=QUARANTINED)], []),
     ],
 )
-def test_a_rejected_upload_keeps_the_call_it_gave_earlier(earlier, expected):
-    (action,) = plan(("a", "average"))
-    row = rejected_row(action, earlier, "damaged")
-    assert (row["status"], row["path"], row["replaces"]) == expected
-    assert (row["outcome"], row["reason"]) == (REJECTED, "damaged")
+def test_a_placed_call_that_no_response_names_is_an_orphan(answers, rows, expected):
+    ledger = {row["file_id"]: row for row in rows}
+    assert orphans(plan(*answers, ledger=rows), ledger) == expected
+
+
+def test_a_call_whose_upload_is_in_the_bin_is_no_orphan_and_stays_known():
+    response = Response(2, "", Reference(file_id="id-a"), "", "sat")
+    ledger = {"id-a": row_of("a", SAT)}
+    disk = Disk(lambda row: True, lambda path: True, {}, "audio_data")
+    gone = [FormError("the upload is in Drive's bin")]
+    actions = make_plan([response], gone, parse_status, ledger=ledger, disk=disk)
+    assert decided(actions) == [("quarantine", SAT)]
+    assert orphans(actions, ledger) == []
