@@ -26,6 +26,8 @@ WRITE_SCOPES = (
 DEFAULT_FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 """Environment variable with the path of the default credentials."""
 
+_UNUSABLE = (GoogleAuthError, ValueError, OSError, AttributeError)  # the last: JSON, no object
+
 _WAY_OUT = (
     "In Colab run the notebook's set-up cell and allow access; elsewhere set "
     "GOOGLE_APPLICATION_CREDENTIALS, or CALL_EMOTION_SERVICE_ACCOUNT to a service account's key "
@@ -55,7 +57,7 @@ def find_credentials(settings: FormSettings) -> Credentials:
                 f"the file that {DEFAULT_FILE_VARIABLE} names is not there or not usable"
             ) from None
         return _read_key_file(settings.service_account, scopes)
-    except (GoogleAuthError, ValueError, OSError) as error:
+    except _UNUSABLE as error:
         raise AuthenticationError(
             f"the default credentials cannot be used ({type(error).__name__}). {_WAY_OUT}"
         ) from None
@@ -67,7 +69,13 @@ def _sign_in_to_colab() -> None:
         return
     from google.colab import auth
 
-    auth.authenticate_user()
+    try:
+        auth.authenticate_user()
+    except Exception as error:  # Colab does not say which
+        raise AuthenticationError(
+            f"Colab gave no access to Google ({type(error).__name__}): run the notebook's set-up "
+            "cell again and allow it"
+        ) from None
 
 
 def _read_key_file(path: str, scopes: tuple[str, ...]) -> Credentials:
@@ -75,7 +83,7 @@ def _read_key_file(path: str, scopes: tuple[str, ...]) -> Credentials:
         raise AuthenticationError(f"there are no credentials for Google. {_WAY_OUT}")
     try:
         return service_account.Credentials.from_service_account_file(path, scopes=scopes)
-    except (OSError, ValueError, GoogleAuthError) as error:
+    except _UNUSABLE as error:
         raise AuthenticationError(
             f"the key file {path} cannot be used ({type(error).__name__}): download a new key in "
             "the Google Cloud console"

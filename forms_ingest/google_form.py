@@ -131,6 +131,7 @@ class GoogleForm:
 
         def once() -> bytes:
             request = self._drive.files().get_media(fileId=upload.file_id, supportsAllDrives=True)
+            request.headers["accept-encoding"] = "identity"
             request.headers["range"] = f"bytes={start}-{start + count - 1}"
             statuses: list[int] = []
             request.add_response_callback(lambda response: statuses.append(response.status))
@@ -155,24 +156,20 @@ class GoogleForm:
         Raises:
             SettingsError: where the sheet may not be written
         """
-        place = f"'{tab}'"
+        place, texts = f"'{tab}'", [[str(cell) for cell in row] for row in rows]
         try:
-            metadata = self._sheets.fetch_sheet_metadata(
-                self._settings.sheet_id, params={"fields": "sheets.properties.title"}
-            )
-            titles = [sheet["properties"]["title"] for sheet in metadata.get("sheets", [])]
-            if tab not in titles:
-                add = {"requests": [{"addSheet": {"properties": {"title": tab}}}]}
-                self._sheets.batch_update(self._settings.sheet_id, add)
+            self._make_room(tab, len(texts))
             answer = self._sheets.values_get(self._settings.sheet_id, place, params=None)
             written = answer.get("values", [])
-            texts = [[str(cell) for cell in row] for row in rows]
-            if written == texts:
+            width, height = (
+                max(map(len, [*written, *texts]), default=0),
+                max(len(written), len(texts)),
+            )
+            if _padded(written, width, height) == _padded(texts, width, height):
                 return False
-            padding = [[""] * len(rows[0])] * max(0, len(written) - len(rows))
             body = {
                 "valueInputOption": "RAW",
-                "data": [{"range": f"{place}!A1", "values": texts + padding}],
+                "data": [{"range": f"{place}!A1", "values": _padded(texts, width, height)}],
             }
             self._sheets.values_batch_update(self._settings.sheet_id, body)
         except RequestFailedError as error:
@@ -181,6 +178,25 @@ class GoogleForm:
                 "the account that runs this (client_email in its key file)"
             ) from error
         return True
+
+    def _make_room(self, tab: str, height: int) -> None:
+        params = {"fields": "sheets.properties(sheetId,title,gridProperties.rowCount)"}
+        metadata = self._sheets.fetch_sheet_metadata(self._settings.sheet_id, params=params)
+        sheets = [sheet["properties"] for sheet in metadata.get("sheets", [])]
+        known = next((sheet for sheet in sheets if sheet["title"] == tab), None)
+        if known is None:
+            grid = {"rowCount": max(height, 1000), "columnCount": 26}
+            change = {"addSheet": {"properties": {"title": tab, "gridProperties": grid}}}
+        elif (missing := height - known["gridProperties"]["rowCount"]) > 0:
+            rows = {"sheetId": known["sheetId"], "dimension": "ROWS", "length": missing}
+            change = {"appendDimension": rows}
+        else:
+            return
+        try:
+            self._sheets.batch_update(self._settings.sheet_id, {"requests": [change]})
+        except RequestFailedError as error:
+            if error.status != 400:  # else it was done, and only the answer to that was lost
+                raise
 
     def _read_sheet(self, read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         try:
@@ -322,6 +338,11 @@ def _expect_object(answer: Any) -> dict[str, Any]:
     if not isinstance(answer, dict):
         raise RequestFailedError(0, frozenset(), None, "Google answered with something else")
     return answer
+
+
+def _padded(rows: list[list[str]], width: int, height: int) -> list[list[str]]:
+    padded = [row + [""] * (width - len(row)) for row in rows]
+    return padded + [[""] * width] * (height - len(rows))
 
 
 def _now_in(zone: tzinfo) -> datetime:

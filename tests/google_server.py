@@ -592,8 +592,12 @@ class Sheets:
     def batch_update(self, query: dict, request) -> Answer:
         spreadsheet, replies = self.find(query), []
         for number, change in enumerate(request.json["requests"]):
+            if list(change) == ["appendDimension"]:
+                self._append_rows(spreadsheet, change["appendDimension"])
+                replies.append({})
+                continue
             if list(change) != ["addSheet"]:
-                raise MisuseError(501, f"this server knows addSheet, not {list(change)}")
+                raise MisuseError(501, f"this server does not know {list(change)}")
             properties = change["addSheet"]["properties"]
             grid, title = properties.get("gridProperties", {}), properties["title"]
             if title in spreadsheet.tabs:
@@ -603,6 +607,12 @@ class Sheets:
             spreadsheet.tabs[title] = Tab(title, len(spreadsheet.tabs), [], *size)
             replies.append({"addSheet": {"properties": spreadsheet.tabs[title].properties}})
         return json_answer({"spreadsheetId": query["spreadsheetId"], "replies": replies})
+
+    def _append_rows(self, spreadsheet: Spreadsheet, wanted: dict) -> None:
+        tabs = [tab for tab in spreadsheet.tabs.values() if tab.number == wanted["sheetId"]]
+        if not tabs or wanted["dimension"] != "ROWS":
+            raise GoogleError(400, f"Invalid requests[0].appendDimension: {wanted}")
+        tabs[0].row_count += wanted["length"]
 
 
 # ---- tokens ----------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ FAST = RetryPolicy(
     one_attempt_s=8.0,
     socket_s=4.0,
 )
-BRISK = replace(FAST, one_attempt_s=0.8, socket_s=0.4)  # where the server falls silent
+BRISK = replace(FAST, one_attempt_s=0.6, socket_s=0.3)  # where the server falls silent
 HASTY = replace(BRISK, attempts=3)  # where it does so for ever
 
 

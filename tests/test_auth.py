@@ -126,7 +126,7 @@ def test_in_colab_the_user_is_asked_first_and_default_credentials_are_taken(
 
 def test_in_colab_a_refused_access_is_one_sentence(site, colab):
     colab(REFUSING)
-    with pytest.raises(AuthenticationError, match="Colab gave no access to Google.*set-up cell"):
+    with pytest.raises(AuthenticationError, match=r"Colab gave no access to Google.*set-up cell"):
         find_credentials(site.settings())
 
 

@@ -144,6 +144,16 @@ SILENCE = {
     "15-drip": ("drip", {"bytes": 20, "interval": 0.2}),
 }
 KINDS = ("media", "meta", "list", "values", "sheet")
+TYPICAL = {
+    label: PASSING[label]
+    for label in (
+        "1-403-user-rate",
+        "2-503-html",
+        "10-cut",
+        "10-closed-before-status",
+        "13-too-much",
+    )
+}
 
 
 def faults(*tables: dict, kinds=KINDS, times=2) -> list:
@@ -158,7 +168,8 @@ def faults(*tables: dict, kinds=KINDS, times=2) -> list:
 @pytest.mark.parametrize(
     "kind, fault, options, times",
     [
-        *faults(PASSING),
+        *faults(PASSING, kinds=["media", "meta", "values"]),
+        *faults(TYPICAL, kinds=["list", "sheet"]),
         *faults(ONLY_CONTENT, kinds=["media"]),
         *faults(ONLY_JSON, kinds=KINDS[1:]),
         *faults(SILENCE, times=1),
@@ -419,6 +430,7 @@ def test_case_13_a_range_ignored_in_the_middle_does_not_lengthen_the_file(site, 
     site.upload(wav(1, LARGE))
     site.server.fail("media", "ignore_range", nth=nth)
     assert outcomes(site.run()) == ["placed"]
+    assert len(site.ranges()) == nth
 
 
 @pytest.mark.parametrize("size", [LARGE, 1_500_000, 20_000, 3_500_000])
@@ -471,13 +483,29 @@ ingest_responses(form, open_workspace(workspace), settings=settings)
 """
 
 
-def start_ingesting(site) -> subprocess.Popen:
-    """Bring the responses in with a process of its own."""
+DYING = """
+import os, sys
+
+in_place = []
+
+def watch(event, arguments):
+    if in_place:
+        os._exit(9)
+    if event == "os.rename" and os.sep + "audio_data" + os.sep in str(arguments[1]):
+        in_place.append(arguments[1])
+
+sys.addaudithook(watch)
+"""
+"""Ends the process right after the first call came into its place."""
+
+
+def start_ingesting(site, *, before: str = "") -> subprocess.Popen:
+    """Bring the responses in with a process of its own, which first runs the code `before`."""
     site.publish()
     addresses = [site.server.drive_endpoint, site.server.sheets_endpoint]
     folders = os.pathsep.join([str(PROJECT_FOLDER), str(Path(__file__).parent)])
     return subprocess.Popen(
-        [sys.executable, "-c", INGESTING, str(site.workspace.folder), *addresses],
+        [sys.executable, "-c", before + INGESTING, str(site.workspace.folder), *addresses],
         env={**os.environ, "PYTHONPATH": folders},
         cwd=PROJECT_FOLDER,
         stdout=subprocess.DEVNULL,
@@ -539,6 +567,32 @@ def test_case_16_a_part_file_that_is_not_what_it_should_be_is_thrown_away(site, 
     assert site.content("call_sat.wav") == content
 
 
+def flac(seed: int = 0) -> bytes:
+    target = io.BytesIO()
+    soundfile.write(target, make_voice(20, seed=seed), 8000, format="FLAC")
+    return target.getvalue()
+
+
+def test_case_16_a_run_killed_right_after_placing_a_call_does_not_place_it_twice(site):
+    site.upload(flac(), name="call.flac")
+    site.other.add("audio_data/call_sat.wav")
+    assert start_ingesting(site, before=DYING).wait() == 9
+    assert site.names() == ["call_sat.wav"]
+    assert outcomes(site.run()) == ["placed"]
+    assert site.names() == ["call_sat.wav"]
+
+
+def test_case_16_a_run_killed_right_after_renaming_a_call_leaves_one(site):
+    site.upload(flac(), name="call.flac")
+    site.other |= {"audio_data/call_sat.wav", "audio_data/call_unsat.wav"}
+    site.run()
+    site.rows[0][4] = "Not satisfied"
+    assert start_ingesting(site, before=DYING).wait() == 9
+    assert site.names() == ["call_unsat.wav"]
+    site.run()
+    assert site.names() == ["call_unsat.wav"]
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_case_17_a_full_disk_stops_the_run_and_leaves_nothing_half_done(site):
     file_id = site.upload()
@@ -585,6 +639,13 @@ def test_case_21_another_encoding_is_stored_as_wav_whatever_its_name(site, forma
     assert rate == 8000
     assert soundfile.info(site.workspace.audio_data / "call_sat.wav").subtype == "PCM_16"
     assert outcomes(site.run()) == ["unchanged"]
+
+
+def test_case_21_half_a_recording_in_another_encoding_leaves_nothing_in_place(site):
+    content = flac()
+    site.upload(content[: len(content) // 2], name="call.flac")
+    assert outcomes(site.run()) == ["quarantined"]
+    assert site.names() == []
 
 
 def test_case_22_each_upload_of_a_cell_is_a_call_with_the_same_status(site):
