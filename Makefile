@@ -22,7 +22,7 @@ train: .venv/.demo ## Notebooks 01-04: from the zips in DATA to a model in WORKS
 	$(RUN) train --data "$(DATA)" --workspace "$(WORKSPACE)"
 
 loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from mismatches
-	$(RUN) loop --form "$(FORM)" --workspace "$(WORKSPACE)" || [ $$? -eq 1 ]
+	@$(RUN) loop --form "$(FORM)" --workspace "$(WORKSPACE)" || [ $$? -eq 1 ]
 
 test: .venv/.dev lint ## Run every check and every test, all notebooks included
 	.venv/bin/python -m pytest

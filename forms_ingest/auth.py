@@ -23,11 +23,6 @@ WRITE_SCOPES = (
 )
 """What writing verdicts back needs, asked for only where it is switched on."""
 
-DEFAULT_FILE_VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
-"""Environment variable with the path of the default credentials."""
-
-_UNUSABLE = (GoogleAuthError, ValueError, OSError, AttributeError)  # the last: JSON, no object
-
 _WAY_OUT = (
     "In Colab run the notebook's set-up cell and allow access; elsewhere set "
     "GOOGLE_APPLICATION_CREDENTIALS, or CALL_EMOTION_SERVICE_ACCOUNT to a service account's key "
@@ -52,9 +47,9 @@ def find_credentials(settings: FormSettings) -> Credentials:
     try:
         credentials, _ = google.auth.default(scopes=scopes)
     except DefaultCredentialsError:
-        if os.environ.get(DEFAULT_FILE_VARIABLE):
+        if os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"):
             raise AuthenticationError(
-                f"the file that {DEFAULT_FILE_VARIABLE} names is not there or not usable"
+                "the file that GOOGLE_APPLICATION_CREDENTIALS names is not there or not usable"
             ) from None
         return _read_key_file(settings.service_account, scopes)
     except _UNUSABLE as error:

@@ -123,7 +123,7 @@ def ingest_responses(
         SettingsError: where the sheet, a column or a folder is not what the settings say
         AuthenticationError: where the credentials are not accepted
         RetryLaterError: where the responses could not be read this time
-        StopRunError: where a daily limit is reached or the disk is full; what is in place is kept
+        StopRunError: where the disk is full; what is in place is kept
         AlreadyRunningError: where another run works on this workspace
     """
     settings = settings or FormSettings()
@@ -170,8 +170,8 @@ def _plan(form: Form, workspace: Workspace, settings: FormSettings, ledger: Ledg
     known = sum(row["outcome"] == PLACED for row in ledger.values())
     if len(responses) < FEWEST * known and not settings.allow_fewer:
         raise SettingsError(
-            f"the sheet has {len(responses)} uploads, {known} are in place: is it the right sheet "
-            "and tab? If rows were deleted on purpose, set CALL_EMOTION_ALLOW_FEWER=yes once"
+            f"the responses hold {len(responses)} uploads, {known} are in place: is it the right "
+            "sheet and tab? If rows were deleted on purpose, set CALL_EMOTION_ALLOW_FEWER=yes once"
         )
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda response: _look_up(form, response), responses))

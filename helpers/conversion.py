@@ -97,11 +97,7 @@ def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
         MissingStepError: where `data` is no folder or holds no usable recording, or the workspace
             holds the sample calls and `data` other ones
     """
-    if not data.is_dir() or not any(data.iterdir()):
-        raise MissingStepError(
-            f"{data} is {'empty' if data.is_dir() else 'not a folder'}: set DATA to the folder "
-            "that holds the zips of recordings"
-        )
+    list_inputs(data)
     data = data.absolute()
     _refuse_mixing(data, read_conversions(workspace))
     workspace.dataset.mkdir(parents=True, exist_ok=True)
@@ -117,6 +113,21 @@ def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
             f"{workspace.rejected_files} says why"
         )
     return conversions
+
+
+def list_inputs(data: Path) -> list[str]:
+    """List what a folder of recordings holds, by name.
+
+    Raises:
+        MissingStepError: where `data` is no folder or is empty
+    """
+    names = sorted(path.name for path in data.iterdir()) if data.is_dir() else []
+    if not names:
+        raise MissingStepError(
+            f"{data} is {'empty' if data.is_dir() else 'not a folder'}: set DATA to the folder "
+            "that holds the zips of recordings"
+        )
+    return names
 
 
 def read_conversions(workspace: Workspace) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Which recordings are of the same customer, as told by a table beside them."""
 
 import csv
+import warnings
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -66,15 +67,17 @@ def read_customers(folder: Path) -> CustomerTable:
 
 def _read(path: Path) -> pd.DataFrame | None:
     try:
-        table = pd.read_csv(
-            path,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            index_col=False,
-            sep=None,
-            engine="python",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # cells beyond the titles
+            table = pd.read_csv(
+                path,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                index_col=False,
+                sep=None,
+                engine="python",
+            )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError, OSError):
         return None
     table = table.fillna("")

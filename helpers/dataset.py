@@ -99,8 +99,8 @@ def load_dataset(workspace: Workspace) -> Dataset:
     records = _archived(read_records(workspace))
     if records.empty:
         raise MissingStepError(
-            "CallRecords.csv holds no archived call: check rejected_files.csv, then run "
-            "notebooks 01 and 02 again"
+            "there is no call to train on yet: run notebooks 01 to 04 first (make train), or see "
+            "in rejected_files.csv why no recording of the zips could be used"
         )
     matrices, rows = [], []
     for record in records.itertuples():

@@ -11,7 +11,7 @@ from helpers.features import call_features
 from helpers.model_store import TrainedModel, current_model
 from helpers.progress import progress
 from helpers.statuses import STATUSES
-from helpers.workspace import Workspace, open_workspace
+from helpers.workspace import Workspace, resolve
 
 PROBABILITIES = tuple(f"p_{status}" for status in STATUSES)
 """Columns with the probability of each status, as the call's end sounds."""
@@ -21,12 +21,13 @@ COLUMNS = ("path", "status", "start_status", "end_status", *PROBABILITIES, "erro
 
 
 def predict_calls(
-    paths: Iterable[Path | str], *, workspace: Workspace | Path | str
+    paths: Iterable[Path | str] | Path | str, *, workspace: Workspace | Path | str
 ) -> pd.DataFrame:
     """Judge how the customer left each call.
 
     Args:
-        paths: recordings in any encoding, also ones the workspace does not know
+        paths: recordings in any encoding, also ones the workspace does not know; one path is a
+            list of one
         workspace: whose model judges: the retrained one where there is one
 
     Returns:
@@ -38,7 +39,11 @@ def predict_calls(
     Raises:
         ModelError: where the workspace has no usable model
     """
-    return judge_calls(paths, current_model(open_workspace(workspace)))
+    if isinstance(paths, str | Path):
+        paths = [paths]
+    if not isinstance(workspace, Workspace):
+        workspace = Workspace(resolve(workspace))
+    return judge_calls(paths, current_model(workspace))
 
 
 def judge_calls(paths: Iterable[Path | str], model: TrainedModel) -> pd.DataFrame:

@@ -7,10 +7,12 @@ import pandas as pd
 
 from helpers.files import write_bytes
 from helpers.model_store import RETRAINED, read_card
-from helpers.records import count_by_status, read_records
+from helpers.prediction import PROBABILITIES
+from helpers.records import ARCHIVE, count_by_status, read_records
 from helpers.rejections import read_rejections
 from helpers.retraining import read_predictions, score_predictions
 from helpers.segments import LIMIT_S
+from helpers.statuses import STATUSES
 from helpers.training import read_evaluations
 from helpers.workspace import Workspace
 
@@ -77,8 +79,11 @@ def _count_calls(records: pd.DataFrame) -> str:
 
 
 def _name_score(records: pd.DataFrame) -> str:
-    known = (records["customer"] != "").any()
-    return "score on unseen customers" if known else "score on unseen calls"
+    archived = records[records["source"] == ARCHIVE]
+    known = int((archived["customer"] != "").sum())
+    if known == len(archived):
+        return "score on unseen customers"
+    return f"score on unseen calls (customer known for {known} of {len(archived)})"
 
 
 def _describe_score(evaluations: pd.DataFrame) -> str:
@@ -86,10 +91,9 @@ def _describe_score(evaluations: pd.DataFrame) -> str:
         return "not trained yet"
     by_split = evaluations.set_index(["trained_on", "split"])
     score = by_split.loc[("end segments", "customer")]
-    chance = by_split.loc[("majority", "customer")]
     return (
         f"UAR {score.uar:.2f} (95 % interval {score.uar_low:.2f} to {score.uar_high:.2f}), "
-        f"accuracy {score.accuracy:.2f}; always the most frequent status: {chance.uar:.2f}"
+        f"accuracy {score.accuracy:.2f}; guessing gives {1 / len(STATUSES):.2f}"
     )
 
 
@@ -111,13 +115,16 @@ def _describe_retraining(workspace: Workspace) -> str:
         return f"no: no mismatch on a call longer than {LIMIT_S:.0f} s"
     scores = card["scores"]
     return (
-        f"yes, with {scores['feedback']} end segments of mismatched calls; UAR on unseen "
-        f"customers {scores['before']['uar']:.2f} before, {scores['after']['uar']:.2f} after"
+        f"yes, with {scores['feedback']} end segments of mismatched calls; UAR on the "
+        f"archive {scores['before']['uar']:.2f} before, {scores['after']['uar']:.2f} after"
     )
 
 
 def _verdicts(predictions: pd.DataFrame) -> pd.DataFrame:
-    return predictions[["path", "expected", "end_status", "mismatch", "retrained", "counted"]]
+    flags = ["mismatch", "retrained", "counted"]
+    table = predictions[["path", "expected", "end_status", *PROBABILITIES, *flags]].round(2)
+    table[flags] = table[flags].replace({True: "yes", False: ""})
+    return table.sort_values(["mismatch", "path"], ascending=[False, True])
 
 
 def _link(path: Path) -> str:

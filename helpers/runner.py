@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import warnings
@@ -15,6 +16,8 @@ from filelock import FileLock, Timeout
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
 
+import forms_ingest.errors
+import helpers.errors
 from helpers.errors import CallEmotionError
 from helpers.files import write_bytes, write_json
 from helpers.report import summarise, write_report
@@ -161,13 +164,26 @@ def _run(notebook: Path, workspace: Workspace, parameters: dict[str, str]) -> Pa
         )
     except PapermillExecutionError as error:
         raise NotebookError(
-            f"{notebook.name} stopped: {error.evalue} ({error.ename}). What it had done is in "
-            f"{executed}; run again to go on from there",
+            f"{notebook.name} stopped: {error.evalue}{_name_unknown(error.ename)}\n"
+            f"What it had done is in {executed}",
             kind=error.ename,
         ) from error
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(executed, as_version=4))
-    write_bytes(executed.with_suffix(".html"), page.encode())
+    write_bytes(executed.with_suffix(".html"), _self_contained(page).encode())
     return executed.with_suffix(".html")
+
+
+def _self_contained(page: str) -> str:
+    """Take out what a page would load from elsewhere, and link pages instead of notebooks."""
+    page = re.sub(r'<script[^>]*\ssrc="https?:[^>]*>\s*</script>', "", page)
+    page = re.sub(r'<a [^>]*><img [^>]*src="https?:[^>]*></a>', "", page)
+    return re.sub(r'href="(\d\d_\w+)\.ipynb"', r'href="\1.html"', page)
+
+
+def _name_unknown(kind: str) -> str:
+    """Name a kind of error that has no sentence of ours."""
+    ours = hasattr(helpers.errors, kind) or hasattr(forms_ingest.errors, kind)
+    return "" if ours or kind in EXIT_CODES else f" ({kind})"
 
 
 def _absolute(folder: str) -> Path:

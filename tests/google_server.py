@@ -764,8 +764,8 @@ class Handler(BaseHTTPRequestHandler):
             if not piece:
                 continue
             chunked = answer.framing == "chunked"
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             request.sent += len(piece)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             google.count_media(request, len(piece))
         if answer.framing == "chunked" and answer.ending == "keep":
             self.wfile.write(b"0\r\n\r\n")

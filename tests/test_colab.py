@@ -83,7 +83,7 @@ def files(workspace: Path) -> list[Path]:
 
 def colab_versions() -> dict[str, str]:
     lines = (PROJECT_FOLDER / "constraints-colab.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line)
+    return dict(line.casefold().split("==") for line in lines if "==" in line)
 
 
 def requirements() -> list[Requirement]:
@@ -96,7 +96,7 @@ def test_what_colab_brings_satisfies_the_requirements(requirement):
     if requirement.name == "papermill":
         assert requirement.name not in colab_versions()  # the one package the set-up adds
     else:
-        assert requirement.specifier.contains(colab_versions()[requirement.name])
+        assert requirement.specifier.contains(colab_versions()[requirement.name.casefold()])
 
 
 def test_installing_fails_rather_than_replace_what_colab_brings(tmp_path, monkeypatch):

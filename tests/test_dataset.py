@@ -186,7 +186,7 @@ def test_without_any_archived_call_the_way_out_is_said(workspace):
     for path in (LONG, SHORT):
         (workspace.folder / path).unlink()
     build_records(workspace)
-    with pytest.raises(MissingStepError, match=r"no archived call: check rejected_files\.csv"):
+    with pytest.raises(MissingStepError, match="no call to train on yet: run notebooks 01 to 04"):
         build_dataset(workspace)
     assert not workspace.feature_data.exists()
 

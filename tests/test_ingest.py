@@ -633,7 +633,7 @@ def test_a_sheet_with_far_fewer_rows_is_believed_only_when_told_so(uploads, work
     before = snapshot(workspace)
     answer(uploads, ("a.wav", "avg"))
     for dry_run in (True, False):
-        with pytest.raises(SettingsError, match=r"has 1 uploads, 4 are in place: .*ALLOW_FEWER"):
+        with pytest.raises(SettingsError, match=r"hold 1 uploads, 4 are in place: .*ALLOW_FEWER"):
             ingest(uploads, workspace, dry_run=dry_run)
     answer(uploads)
     with pytest.raises(SettingsError, match="has 0 uploads, 4 are in place"):

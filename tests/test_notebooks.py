@@ -147,6 +147,22 @@ def test_the_demo_prints_its_summary_and_the_report(demo, capsys):
     assert 'href="06_predict_and_retrain.html"' in page
 
 
+def test_the_readme_shows_what_the_demo_prints(demo, capsys):
+    main(["demo", "--workspace", str(demo.folder)])
+    printed = capsys.readouterr().out
+    readme = (PROJECT_FOLDER / "README.md").read_text()
+    for what in ("calls used", "files rejected", "calls from the form"):
+        line = next(line for line in printed.splitlines() if line.startswith(what))
+        assert f"\n{line}\n" in readme
+
+
+def test_the_pages_load_nothing_from_elsewhere_and_link_each_other(demo):
+    for page in demo.reports.glob("*.html"):
+        text = page.read_text()
+        assert re.findall(r'(?:src|data-src)="(https?:[^"]+)', text) == [], page.name
+        assert re.findall(r'href="\d\d_\w+\.ipynb"', text) == [], page.name
+
+
 def test_a_second_loop_with_nothing_new_changes_no_file(demo):
     before = snapshot(demo)
     main(["loop", "--workspace", str(demo.folder)])

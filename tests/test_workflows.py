@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import pytest
 import yaml
+from test_google_cases import CASES
 
 from forms_ingest.settings import FILE_VARIABLE, GOOGLE, PREFIX, FormSettings, read_settings
 from helpers.runner import EXIT_CODES, FAILED
@@ -175,3 +176,9 @@ def test_the_guide_links_to_files_and_headings_that_exist():
 
 def _section(title):
     return GUIDE.read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_guide_lists_every_case_that_is_tested():
+    guide = GUIDE.read_text(encoding="utf-8")
+    for number, sentence in CASES.items():
+        assert f"| {number} | {sentence} | `case-{number}-` `case_{number}_` |" in guide
