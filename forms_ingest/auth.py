@@ -23,6 +23,8 @@ WRITE_SCOPES = (
 )
 """What writing verdicts back needs, asked for only where it is switched on."""
 
+_UNUSABLE = (GoogleAuthError, ValueError, OSError, AttributeError)  # the last: JSON, no object
+
 _WAY_OUT = (
     "In Colab run the notebook's set-up cell and allow access; elsewhere set "
     "GOOGLE_APPLICATION_CREDENTIALS, or CALL_EMOTION_SERVICE_ACCOUNT to a service account's key "

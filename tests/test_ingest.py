@@ -636,7 +636,7 @@ def test_a_sheet_with_far_fewer_rows_is_believed_only_when_told_so(uploads, work
         with pytest.raises(SettingsError, match=r"hold 1 uploads, 4 are in place: .*ALLOW_FEWER"):
             ingest(uploads, workspace, dry_run=dry_run)
     answer(uploads)
-    with pytest.raises(SettingsError, match="has 0 uploads, 4 are in place"):
+    with pytest.raises(SettingsError, match="hold 0 uploads, 4 are in place"):
         ingest(uploads, workspace)
     assert snapshot(workspace) == before
     answer(uploads, ("a.wav", "avg"))
