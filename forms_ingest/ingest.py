@@ -1,13 +1,10 @@
 """One run over a form: every upload ends in `audio_data`, in quarantine, or is tried again."""
 
 import errno
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -22,16 +19,13 @@ from forms_ingest.form import Form, Upload
 from forms_ingest.ledger import (
     ORPHANED,
     PLACED,
-    QUARANTINED,
-    RETRY,
-    SUPERSEDED,
     Ledger,
     Row,
     owned_paths,
     read_ledger,
     write_ledger,
 )
-from forms_ingest.names import ending_of
+from forms_ingest.placement import Fetched, carry_out
 from forms_ingest.plan import (
     KEEP,
     PLACE,
@@ -41,18 +35,15 @@ from forms_ingest.plan import (
     SUPERSEDE,
     Action,
     Disk,
-    failed_row,
     make_plan,
     orphans,
-    pending_row,
 )
 from forms_ingest.plan import RETRY as RETRY_KIND
 from forms_ingest.responses import Response, parse_responses
 from forms_ingest.settings import FormSettings
 from forms_ingest.transfer import digest, fetch_verified
-from helpers.audio import content_hash, open_recording, write_pcm
-from helpers.errors import AudioError, FormError
-from helpers.files import PART_SUFFIX, remove_parts, replacing, write_json
+from helpers.errors import FormError
+from helpers.files import PART_SUFFIX, remove_parts, write_json
 from helpers.progress import progress
 from helpers.rejections import Rejection, record_rejections
 from helpers.workspace import Workspace
@@ -86,14 +77,6 @@ FEWEST = 0.5
 
 class AlreadyRunningError(FormError):
     """Another run works on this workspace."""
-
-
-class Fetched(NamedTuple):
-    """An upload's verified content, or why there is none."""
-
-    upload: Upload | None
-    part: Path | None
-    error: FormError | None
 
 
 def ingest_responses(
@@ -143,7 +126,7 @@ def _ingest(form: Form, workspace: Workspace, settings: FormSettings) -> pd.Data
     remove_parts(workspace.folder)
     try:
         done = [
-            _carry_out(action, fetched, workspace, ledger)
+            carry_out(action, fetched, workspace, ledger)
             for action, fetched in progress(
                 _fetch_all(plan, form, workspace), "Form responses", total=len(plan)
             )
@@ -248,92 +231,6 @@ def _fetch(
     except FormError as error:
         return Fetched(None, None, error)
     return Fetched(upload, part, None)
-
-
-def _carry_out(
-    action: Action, fetched: Fetched | None, workspace: Workspace, ledger: Ledger
-) -> Action:
-    earlier = ledger.get(action.upload.file_id, {}) if action.upload else {}
-    if action.kind == PLACE:
-        return _place(action, fetched, workspace, ledger, earlier)
-    if action.kind in (RENAME, KEEP):
-        return _rename(action, workspace, ledger, earlier)
-    if action.kind == SUPERSEDE:
-        row = pending_row(action, earlier)
-        _finish(workspace, ledger, {**row, "outcome": SUPERSEDED, "reason": action.reason})
-    elif action.kind == QUARANTINE and action.upload:
-        return _fail(action, ledger, earlier)
-    return action
-
-
-def _place(
-    action: Action, fetched: Fetched, workspace: Workspace, ledger: Ledger, earlier: Row
-) -> Action:
-    if fetched.error:
-        later = isinstance(fetched.error, RetryLaterError | StopRunError)
-        kind = RETRY_KIND if later else QUARANTINE
-        return _fail(action._replace(kind=kind, reason=str(fetched.error)), ledger, earlier)
-    action = action._replace(upload=fetched.upload)
-    row = pending_row(action, earlier)
-    try:
-        _put(fetched.part, action, workspace, lambda: _note(workspace, ledger, row))
-    except AudioError as error:
-        return _condemn(action._replace(kind=QUARANTINE, reason=str(error)), ledger, earlier)
-    row["placed_sha256"] = digest(workspace.folder / action.path, "sha256")
-    _finish(workspace, ledger, {**row, "outcome": PLACED})
-    fetched.part.unlink(missing_ok=True)
-    return action
-
-
-def _fail(action: Action, ledger: Ledger, earlier: Row) -> Action:
-    if not earlier.get("fingerprint"):  # else the ledger keeps what it knows about a content
-        outcome = QUARANTINED if action.kind == QUARANTINE else RETRY
-        ledger[action.file_id] = failed_row(action, earlier, outcome)
-    return action._replace(path=earlier.get("path", ""))
-
-
-def _condemn(action: Action, ledger: Ledger, earlier: Row) -> Action:
-    row = failed_row(action, earlier, QUARANTINED)
-    ledger[action.file_id] = {**row, "fingerprint": action.upload.fingerprint}
-    return action._replace(path=earlier.get("path", ""))
-
-
-def _put(part: Path, action: Action, workspace: Workspace, note: Callable[[], None]) -> None:
-    named = part.with_suffix(ending_of(action.upload.name))
-    os.replace(part, named)
-    try:
-        with open_recording(named) as recording, replacing(workspace.folder / action.path) as file:
-            if recording.is_wav:
-                content_hash(recording)
-                shutil.copyfile(named, file)
-            else:
-                write_pcm(recording, file)
-            note()
-    finally:
-        os.replace(named, part)
-
-
-def _rename(action: Action, workspace: Workspace, ledger: Ledger, earlier: Row) -> Action:
-    row = pending_row(action, earlier)
-    if action.source and action.source != action.path:
-        row["replaces"] = "|".join({*row["replaces"].split("|"), action.source} - {""})
-        _note(workspace, ledger, row)
-        os.replace(workspace.folder / action.source, workspace.folder / action.path)
-    row["placed_sha256"] = row["placed_sha256"] or digest(workspace.folder / action.path, "sha256")
-    _finish(workspace, ledger, {**row, "outcome": PLACED})
-    return action
-
-
-def _note(workspace: Workspace, ledger: Ledger, row: Row) -> None:
-    ledger[row["file_id"]] = row
-    write_ledger(workspace, ledger)
-
-
-def _finish(workspace: Workspace, ledger: Ledger, row: Row) -> None:
-    for path in row["replaces"].split("|"):
-        if path:
-            (workspace.folder / path).unlink(missing_ok=True)
-    ledger[row["file_id"]] = {**row, "replaces": ""}
 
 
 def _remove_leftovers(workspace: Workspace, done: list[Action]) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import google.auth.exceptions
 import httplib2
@@ -148,6 +148,17 @@ def read_failure(status: int, headers: Mapping[str, str], body: bytes | str) -> 
     lower = {name.casefold(): value for name, value in headers.items()}
     after = _retry_after_s(lower.get("retry-after"))
     return RequestFailedError(status, reasons, after, f"Google answered {status}{named}")
+
+
+def expect_object(answer: Any) -> dict[str, Any]:
+    """Return an answer that is a JSON object; anything else counts as no whole answer.
+
+    Raises:
+        RequestFailedError: that another attempt may cure
+    """
+    if not isinstance(answer, dict):
+        raise _unanswered("Google answered with something else")
+    return answer
 
 
 def _attempt(function: Callable[[], Result], policy: RetryPolicy) -> Result:
