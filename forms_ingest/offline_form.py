@@ -11,6 +11,7 @@ from forms_ingest.form import Upload
 from forms_ingest.names import match_name
 from forms_ingest.responses import Response
 from helpers.errors import FormError
+from helpers.sources import FORM_TABLE
 
 
 class OfflineForm:
@@ -22,7 +23,7 @@ class OfflineForm:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._table = folder / "responses.csv"
+        self._table = folder / FORM_TABLE
         self._uploads = folder / "uploads"
         self._list_uploads = cache(self._list_uploads)
 

@@ -1,14 +1,12 @@
 """The only module that opens recordings: any telephone encoding in, samples out, window by window.
 
 libsndfile reads most encodings, `helpers.telephony` the ones with unfinished or missing headers,
-and ffmpeg (found through pydub) the rest: m4a, aac, amr.
+and `helpers.ffmpeg` the rest: m4a, aac, amr.
 """
 
 import hashlib
 import os
-import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from helpers import telephony
+from helpers import ffmpeg, telephony
 from helpers.errors import AudioError
 
 BLOCK_S = 10.0
@@ -42,9 +40,6 @@ SAMPLING_RATES = (4000, 192_000)
 
 HEADERLESS_SUFFIXES = {".wav", ".ulaw", ".ul", ".mulaw", ".alaw", ".al", ".g711", ".pcm", ".raw"}
 """File endings under which bare G.711 bytes are looked for."""
-
-FFMPEG_FORMATS = "aac,amr,amrnb,amrwb,asf,caf,matroska,mov"
-"""Containers that ffmpeg may open; playlists, which could name other files, are not among them."""
 
 _UNKNOWN_FRAMES = 1 << 40
 
@@ -229,7 +224,7 @@ def _open(path: Path, stack: ExitStack) -> tuple[soundfile.SoundFile, str]:
         file, encoding = _open_headerless(path, stack) or (None, "")
     if file is None:
         wave = _folder(stack) / "decoded.wav"
-        encoding = _decode_with_ffmpeg(path, wave)
+        encoding = ffmpeg.decode(path, wave)
         file = stack.enter_context(soundfile.SoundFile(wave))
     elif not file.seekable() or file.frames > _UNKNOWN_FRAMES:
         wave = _folder(stack) / "decoded.wav"
@@ -283,39 +278,6 @@ def _decode_with_libsndfile(file: soundfile.SoundFile, wave: Path) -> None:
     ):
         while len(block := file.read(block_frames, dtype="int16", always_2d=True)):
             pcm.write(block)
-
-
-def _decode_with_ffmpeg(path: Path, wave: Path) -> str:
-    if _is_text(path):
-        raise AudioError("text, not sound")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydub warns where ffmpeg is missing; we say it below
-        from pydub.utils import mediainfo_json, which
-    ffmpeg = which("ffmpeg")
-    if ffmpeg is None:
-        raise AudioError(
-            "no WAV, FLAC, Ogg, MP3 or G.711 sound; if it is m4a, aac or amr, install ffmpeg "
-            "(Debian, Ubuntu: apt-get install ffmpeg; macOS: brew install ffmpeg) and run again"
-        )
-    command = [ffmpeg, "-nostdin", "-v", "error", "-xerror", "-format_whitelist", FFMPEG_FORMATS]
-    command += ["-protocol_whitelist", "file", "-i", str(path.absolute())]
-    command += ["-vn", "-c:a", "pcm_s16le", "-f", "wav", str(wave)]
-    run = subprocess.run(command, capture_output=True, check=False)
-    if run.returncode or not wave.is_file():
-        raise AudioError("not a recording, or damaged: neither libsndfile nor ffmpeg can read it")
-    streams = mediainfo_json(str(path)).get("streams", []) if which("ffprobe") else []
-    codecs = [stream["codec_name"] for stream in streams if stream.get("codec_type") == "audio"]
-    return f"ffmpeg {codecs[0] if codecs else 'unknown codec'}"
-
-
-def _is_text(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(4096)
-    try:
-        text = head.decode("utf-8", errors="strict" if len(head) < 4096 else "ignore")
-    except UnicodeDecodeError:
-        return False
-    return all(character.isprintable() or character.isspace() for character in text)
 
 
 def _folder(stack: ExitStack) -> Path:

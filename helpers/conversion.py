@@ -1,32 +1,23 @@
 """From zips and folders to plain PCM recordings in the workspace."""
 
 import hashlib
-import os
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import pandas as pd
 
-from helpers.archives import (
-    Entry,
-    check_entry,
-    extract_entry,
-    list_entries,
-    open_archive,
-    require_space,
-)
+from helpers.archives import extract_entry, open_archive, require_space
 from helpers.audio import HEADERLESS_SUFFIXES, open_recording, write_pcm
 from helpers.customers import CustomerTable, read_customers
 from helpers.errors import ArchiveError, AudioError, MissingStepError
 from helpers.files import PART_SUFFIX, read_csv, remove_parts, replacing, write_csv
 from helpers.progress import progress
 from helpers.rejections import Rejection, record_rejections
-from helpers.workspace import PROJECT_FOLDER, SAMPLE_DATA, Workspace
+from helpers.sources import Source, list_inputs, list_sources, source_name
+from helpers.workspace import SAMPLE_DATA, Workspace
 
 STEP = "01 conversion"
 """Name of this step in `rejected_files.csv`."""
@@ -50,32 +41,11 @@ AUDIO_SUFFIXES = HEADERLESS_SUFFIXES | {
 }
 """File endings that are dropped when a recording gets its `.wav` name."""
 
-FORM_TABLE = "responses.csv"
-"""A folder with this file is a form, which notebook 05 reads; its recordings are left to it."""
-
 SAVE_EVERY_S = 5.0
 """Seconds between two writes of the table; a killed run repeats at most as much."""
 
 MAX_NAME_BYTES = 200
 """Longest file or folder name that is kept whole."""
-
-
-class Source(NamedTuple):
-    """One input file: plain, or an entry of an open zip.
-
-    Attributes:
-        name: full path as people see it; for an entry the zip's path, then its own
-        relative: place below `dataset`, with the original ending
-        fingerprint: changes when the content does
-        file: the plain file, or the zip
-        entry: the zip's entry, `None` for a plain file
-    """
-
-    name: str
-    relative: PurePosixPath
-    fingerprint: str
-    file: Path
-    entry: Entry | None
 
 
 def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
@@ -105,7 +75,7 @@ def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
     with _Run(workspace, customers=read_customers(data)) as run:
         for source in progress(run.list_sources(data), "Converting"):
             run.convert(source)
-    record_rejections(workspace, run.rejections, step=STEP, below=_source_name(data))
+    record_rejections(workspace, run.rejections, step=STEP, below=source_name(data))
     conversions = read_conversions(workspace)
     if conversions.empty:
         raise MissingStepError(
@@ -113,21 +83,6 @@ def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
             f"{workspace.rejected_files} says why"
         )
     return conversions
-
-
-def list_inputs(data: Path) -> list[str]:
-    """List what a folder of recordings holds, by name.
-
-    Raises:
-        MissingStepError: where `data` is no folder or is empty
-    """
-    names = sorted(path.name for path in data.iterdir()) if data.is_dir() else []
-    if not names:
-        raise MissingStepError(
-            f"{data} is {'empty' if data.is_dir() else 'not a folder'}: set DATA to the folder "
-            "that holds the zips of recordings"
-        )
-    return names
 
 
 def read_conversions(workspace: Workspace) -> pd.DataFrame:
@@ -157,38 +112,11 @@ class _Run:
         self._save()
 
     def list_sources(self, data: Path) -> list[Source]:
-        sources = []
-        for file in _list_files(data, self.workspace):
-            relative = PurePosixPath(*map(_display, file.relative_to(data).parts))
-            if file in self.customers.files:
-                continue
-            if file.suffix.casefold() != ".zip":
-                state = file.stat() if file.exists() else file.lstat()
-                fingerprint = f"changed {state.st_mtime_ns}, {state.st_size} bytes"
-                sources.append(Source(_source_name(file), relative, fingerprint, file, None))
-                continue
-            try:
-                with open_archive(file) as archive:
-                    entries = list_entries(archive)
-                if not entries:
-                    raise ArchiveError("the zip holds no file")
-            except ArchiveError as error:
-                self.rejections.append(Rejection(_source_name(file), str(error)))
-                continue
-            sources += self._usable_entries(file, relative.with_suffix(""), entries)
+        sources, rejections = list_sources(
+            data, without=self.customers.files, outside=self.workspace.folder
+        )
+        self.rejections += rejections
         return sources
-
-    def _usable_entries(
-        self, file: Path, folder: PurePosixPath, entries: list[Entry]
-    ) -> Iterator[Source]:
-        for entry in entries:
-            name = f"{_source_name(file)}/{entry.name}"
-            try:
-                path = check_entry(entry)
-            except ArchiveError as error:
-                self.rejections.append(Rejection(name, str(error)))
-                continue
-            yield Source(name, folder / path, entry.fingerprint, file, entry)
 
     def convert(self, source: Source) -> None:
         row = self.rows.get(source.name)
@@ -263,21 +191,6 @@ class _Run:
         self.saved_at = time.monotonic()
 
 
-def _list_files(data: Path, workspace: Workspace) -> list[Path]:
-    """List files; links to folders, such as Drive's shortcuts, are followed, each folder once."""
-    files, seen = [], {workspace.folder.resolve()}
-    for name, subfolders, names in os.walk(data, followlinks=True):
-        folder = Path(name)
-        subfolders.sort()
-        is_form = folder != data and (folder / FORM_TABLE).is_file()
-        if is_form or folder.resolve() in seen:
-            subfolders.clear()
-            continue
-        seen.add(folder.resolve())
-        files += [folder / name for name in names]
-    return sorted(files)
-
-
 def _refuse_mixing(data: Path, conversions: pd.DataFrame) -> None:
     are_samples = conversions["source"].str.startswith(f"{SAMPLE_DATA.name}/")
     if len(conversions) and are_samples.any() != data.is_relative_to(SAMPLE_DATA):
@@ -313,12 +226,3 @@ def _short(name: str) -> str:
 
 def _short_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def _source_name(path: Path) -> str:
-    """Name a source; the sample calls' names do not change when the project is moved."""
-    return _display(path.relative_to(PROJECT_FOLDER) if path.is_relative_to(SAMPLE_DATA) else path)
-
-
-def _display(path: Path | str) -> str:
-    return os.fsencode(path).decode(errors="backslashreplace")
