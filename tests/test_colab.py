@@ -77,7 +77,7 @@ def files(workspace: Path) -> list[Path]:
     return [
         path
         for path in sorted(workspace.rglob("*"))
-        if path.is_file() and "reports" not in path.parts
+        if path.is_file() and "reports" not in path.parts and path.suffix != ".lock"
     ]
 
 
