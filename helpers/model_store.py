@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import joblib
 import numpy as np
@@ -76,7 +75,7 @@ def save_model(
         name: `FIRST` or `RETRAINED`
         scores: figures to keep with the model
     """
-    classifier_path, scaler_path, card_path = model_paths(workspace, name)
+    classifier_path, scaler_path, card_path = workspace.model_files(name)
     classifier, scaler = _joblib_bytes(model.classifier), _joblib_bytes(model.scaler)
     write_bytes(classifier_path, classifier)
     write_bytes(scaler_path, scaler)
@@ -97,7 +96,7 @@ def load_model(workspace: Workspace, *, name: str = FIRST) -> TrainedModel:
     Raises:
         ModelError: with what is wrong and which notebook to run
     """
-    classifier_path, scaler_path, card_path = model_paths(workspace, name)
+    classifier_path, scaler_path, card_path = workspace.model_files(name)
     again = f"run notebook {NOTEBOOK[name]} again"
     try:
         card = json.loads(card_path.read_text())
@@ -126,7 +125,7 @@ def load_model(workspace: Workspace, *, name: str = FIRST) -> TrainedModel:
 
 def read_card(workspace: Workspace, *, name: str) -> dict | None:
     """Read what is known of a model without loading it; `None` where there is none."""
-    card_path = model_paths(workspace, name)[-1]
+    card_path = workspace.model_files(name)[-1]
     if not card_path.is_file():
         return None
     try:
@@ -141,23 +140,14 @@ def current_model(workspace: Workspace) -> TrainedModel:
     Raises:
         ModelError: see `load_model`
     """
-    retrained = model_paths(workspace, RETRAINED)[-1].is_file()
+    retrained = workspace.model_files(RETRAINED)[-1].is_file()
     return load_model(workspace, name=RETRAINED if retrained else FIRST)
 
 
 def remove_model(workspace: Workspace, *, name: str) -> None:
     """Remove a model's files; the JSON goes first, so that no half of it is ever loaded."""
-    for path in reversed(model_paths(workspace, name)):
+    for path in reversed(workspace.model_files(name)):
         path.unlink(missing_ok=True)
-
-
-def model_paths(workspace: Workspace, name: str) -> tuple[Path, Path, Path]:
-    """Name the files of a model: classifier, scaler, JSON."""
-    return (
-        workspace.folder / f"emotion_model{name}.joblib",
-        workspace.folder / f"scaler{name}.joblib",
-        workspace.folder / f"emotion_model{name}.json",
-    )
 
 
 def _joblib_bytes(estimator) -> bytes:

@@ -107,14 +107,17 @@ def find_recordings(workspace: Workspace) -> Found:
         recordings with `COLUMNS`, archive before form, and the files that cannot be used
     """
     converted = {row["path"]: row for row in read_conversions(workspace).to_dict("records")}
-    rows, rejections = [], []
+    found: list[dict | Rejection] = []
     for file in _list_files(workspace.dataset, workspace.conversions):
         path = workspace.relative(file)
         status = status_of_folders(PurePosixPath(path).relative_to(workspace.dataset.name))
-        _add(rows, rejections, file, path, status, converted.get(path))
+        row = _describe(file, path, status, converted.get(path))
+        found.append(row if isinstance(row, Rejection) else {**row, "source": ARCHIVE})
     for file in _list_files(workspace.audio_data):
-        path = workspace.relative(file)
-        _add(rows, rejections, file, path, status_of_suffix(file), None)
+        row = _describe(file, workspace.relative(file), status_of_suffix(file), None)
+        found.append(row if isinstance(row, Rejection) else {**row, "source": FORM})
+    rejections = [item for item in found if isinstance(item, Rejection)]
+    rows = [item for item in found if not isinstance(item, Rejection)]
     return Found(pd.DataFrame(rows, columns=list(COLUMNS)), rejections)
 
 
@@ -145,27 +148,22 @@ def _list_files(folder: Path, *without: Path) -> list[Path]:
     return sorted(path for path in files if not path.name.endswith(PART_SUFFIX))
 
 
-def _add(rows, rejections, file: Path, path: str, status: str | None, known: dict | None) -> None:
+def _describe(
+    file: Path, path: str, status: str | None, known: dict | None
+) -> dict[str, object] | Rejection:
     shown = path.encode(errors="replace").decode()
     if shown != path:
-        rejections.append(Rejection(shown, "its name is not written in UTF-8: rename it"))
-        return
+        return Rejection(shown, "its name is not written in UTF-8: rename it")
     if status is None:
-        rejections.append(
-            Rejection(
-                path,
-                "no status: put it in a folder named satisfied, average or unsatisfied, "
-                "or end its name with _sat, _avg or _unsat in audio_data",
-            )
+        return Rejection(
+            path,
+            "no status: put it in a folder named satisfied, average or unsatisfied, "
+            "or end its name with _sat, _avg or _unsat in audio_data",
         )
-        return
     try:
-        row = known or _inspect(file)
+        return {"customer": "", **(known or _inspect(file)), "path": path, "status": status}
     except AudioError as error:
-        rejections.append(Rejection(path, str(error)))
-        return
-    source = FORM if path.startswith("audio_data/") else ARCHIVE
-    rows.append({"customer": "", **row, "path": path, "status": status, "source": source})
+        return Rejection(path, str(error))
 
 
 def _inspect(file: Path) -> dict[str, object]:

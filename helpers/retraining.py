@@ -19,7 +19,6 @@ from helpers.model_store import (
     RETRAINED,
     current_model,
     load_model,
-    model_paths,
     remove_model,
     save_model,
 )
@@ -213,7 +212,7 @@ def _write_updated(
 
 
 def _trained_hash(workspace: Workspace) -> str:
-    if not model_paths(workspace, RETRAINED)[-1].is_file():
+    if not workspace.model_files(RETRAINED)[-1].is_file():
         return ""
     try:
         return load_model(workspace, name=RETRAINED).training_hash

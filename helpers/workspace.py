@@ -128,6 +128,14 @@ class Workspace:
         """Executed notebooks and the summary page."""
         return self.folder / "reports"
 
+    def model_files(self, name: str) -> tuple[Path, Path, Path]:
+        """Classifier, scaler and description of the model whose file names end in `name`."""
+        return (
+            self.folder / f"emotion_model{name}.joblib",
+            self.folder / f"scaler{name}.joblib",
+            self.folder / f"emotion_model{name}.json",
+        )
+
     def relative(self, path: Path) -> str:
         """Name a file of the workspace by its path in it, with forward slashes."""
         return path.relative_to(self.folder).as_posix()

@@ -10,7 +10,6 @@ from helpers.model_store import (
     RETRAINED,
     current_model,
     load_model,
-    model_paths,
     read_card,
     remove_model,
     save_model,
@@ -62,7 +61,7 @@ def test_the_exported_files_are_a_scaler_and_a_classifier_as_people_expect(train
 @pytest.mark.parametrize("place", [0, 1], ids=["classifier", "scaler"])
 def test_a_pickle_bomb_in_place_of_a_model_is_refused_and_not_executed(trained, tmp_path, place):
     target = tmp_path / "exploded"
-    joblib.dump(Bomb(target), model_paths(trained, FIRST)[place])
+    joblib.dump(Bomb(target), trained.model_files(FIRST)[place])
     with pytest.raises(ModelError, match="is not the file this project wrote: run notebook 04"):
         load_model(trained)
     assert not target.exists()
@@ -70,14 +69,14 @@ def test_a_pickle_bomb_in_place_of_a_model_is_refused_and_not_executed(trained, 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["classifier", "scaler", "card"])
 def test_a_model_with_a_missing_part_is_refused(trained, place):
-    model_paths(trained, FIRST)[place].unlink()
+    trained.model_files(FIRST)[place].unlink()
     with pytest.raises(ModelError, match="is not there or incomplete: run notebook 04 again"):
         load_model(trained)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": {}}', '"text"', "null"])
 def test_a_card_that_is_none_is_refused(trained, content):
-    model_paths(trained, FIRST)[-1].write_text(content)
+    trained.model_files(FIRST)[-1].write_text(content)
     with pytest.raises(ModelError, match="incomplete: run notebook 04 again"):
         load_model(trained)
 
@@ -90,7 +89,7 @@ def test_a_card_that_is_none_is_refused(trained, content):
     ],
 )
 def test_a_model_made_for_another_program_is_refused(trained, key, value, sentence):
-    path = model_paths(trained, FIRST)[-1]
+    path = trained.model_files(FIRST)[-1]
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(ModelError, match=sentence):
         load_model(trained)
@@ -111,7 +110,7 @@ def test_the_retrained_model_is_the_current_one_until_it_is_removed(trained):
 
 def test_a_damaged_retrained_model_is_not_silently_replaced_by_the_first(trained):
     save_model(trained, load_model(trained), name=RETRAINED)
-    model_paths(trained, RETRAINED)[0].write_bytes(b"")
+    trained.model_files(RETRAINED)[0].write_bytes(b"")
     with pytest.raises(ModelError, match=r"epic_retrained\.joblib .* run notebook 06"):
         current_model(trained)
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import PITCHES, snapshot, train, write_archive, write_call
 
 from helpers.dataset import build_dataset
-from helpers.model_store import RETRAINED, current_model, load_model, model_paths, read_card
+from helpers.model_store import RETRAINED, current_model, load_model, read_card
 from helpers.prediction import predict_calls
 from helpers.records import build_records
 from helpers.retraining import (
@@ -39,7 +39,7 @@ def test_an_agreement_is_no_reason_to_train(trained):
         [False, False, True]
     ]
     assert not retraining.happened
-    assert not model_paths(trained, RETRAINED)[0].exists()
+    assert not trained.model_files(RETRAINED)[0].exists()
 
 
 def test_a_mismatch_adds_the_end_segment_with_the_answered_status(trained):
@@ -57,10 +57,10 @@ def test_a_mismatch_adds_the_end_segment_with_the_answered_status(trained):
 
 
 def test_the_first_model_is_left_alone(trained):
-    before = [path.read_bytes() for path in model_paths(trained, "")]
+    before = [path.read_bytes() for path in trained.model_files("")]
     place(trained, "a", sounds="satisfied", answer="unsatisfied")
     learn_from_form(trained)
-    assert [path.read_bytes() for path in model_paths(trained, "")] == before
+    assert [path.read_bytes() for path in trained.model_files("")] == before
 
 
 @pytest.mark.parametrize(("duration_s", "learned"), [(45.0, False), (45.1, True)])
@@ -145,7 +145,7 @@ def test_an_unfinished_retraining_is_finished_before_new_calls_are_judged(traine
     place(trained, "a", sounds="satisfied", answer="unsatisfied")
     learn_from_form(trained)
     expected = load_model(trained, name=RETRAINED).version
-    model_paths(trained, RETRAINED)[0].write_bytes(b"half")
+    trained.model_files(RETRAINED)[0].write_bytes(b"half")
     place(trained, "b", sounds="average", answer="average", seed=51)
     predictions, retraining = learn_from_form(trained)
     assert predictions["model"].tolist()[1] == expected
