@@ -1,6 +1,8 @@
 """Who we are for Google: one ladder from Colab's user to a service account's key file."""
 
+import logging
 import os
+import re
 from importlib.util import find_spec
 
 import google.auth
@@ -25,6 +27,15 @@ WRITE_SCOPES = (
 
 _UNUSABLE = (GoogleAuthError, ValueError, OSError, AttributeError)  # the last: JSON, no object
 
+TALKATIVE_LOGGERS = (
+    "urllib3.connectionpool",
+    "google.auth._regional_access_boundary_utils",
+    "google.oauth2._client",
+)
+"""Loggers of the libraries below that write the account's address where Google is out of reach."""
+
+_ADDRESS = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+(?:\.[\w-]+)+")
+
 _WAY_OUT = (
     "In Colab run the notebook's set-up cell and allow access; elsewhere set "
     "GOOGLE_APPLICATION_CREDENTIALS, or CALL_EMOTION_SERVICE_ACCOUNT to a service account's key "
@@ -44,6 +55,7 @@ def find_credentials(settings: FormSettings) -> Credentials:
     Raises:
         AuthenticationError: where there are none, with the ways out
     """
+    hide_addresses()
     scopes = WRITE_SCOPES if settings.write_back else READ_SCOPES
     _sign_in_to_colab()
     try:
@@ -59,6 +71,19 @@ def find_credentials(settings: FormSettings) -> Credentials:
             f"the default credentials cannot be used ({type(error).__name__}). {_WAY_OUT}"
         ) from None
     return credentials
+
+
+def hide_addresses() -> None:
+    """Let the libraries below write `<address>` instead of an e-mail address into their logs."""
+    for name in TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        if _hide_address not in logger.filters:
+            logger.addFilter(_hide_address)
+
+
+def _hide_address(record: logging.LogRecord) -> bool:
+    record.msg, record.args = _ADDRESS.sub("<address>", record.getMessage()), ()
+    return True
 
 
 def _sign_in_to_colab() -> None:

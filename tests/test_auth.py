@@ -1,6 +1,7 @@
 """Who we are for Google: the ladder of credentials, what they may do, and the way out."""
 
 import json
+import logging
 import sys
 
 import google
@@ -8,7 +9,13 @@ import pytest
 from google.oauth2.credentials import Credentials as Token
 from google_site import outcomes
 
-from forms_ingest.auth import READ_SCOPES, WRITE_SCOPES, find_credentials
+from forms_ingest.auth import (
+    READ_SCOPES,
+    TALKATIVE_LOGGERS,
+    WRITE_SCOPES,
+    find_credentials,
+    hide_addresses,
+)
 from forms_ingest.errors import AuthenticationError
 from helpers.runner import EXIT_CODES
 
@@ -197,3 +204,13 @@ def test_scopes_that_do_not_allow_writing_end_in_a_sentence(site, key):
 
     with pytest.raises(SettingsError, match="share it as Editor"):
         form.write_rows("Call Emotion", [["a"]])
+
+
+@pytest.mark.parametrize("name", TALKATIVE_LOGGERS)
+@pytest.mark.parametrize("sign", ["@", "%40"])
+def test_the_libraries_below_write_no_address_into_their_logs(caplog, name, sign):
+    hide_addresses()
+    hide_addresses()
+    address = f"robot-7{sign}calls.iam.gserviceaccount.com"
+    logging.getLogger(name).warning("Retrying %d: /serviceAccounts/%s/allowed", 2, address)
+    assert caplog.messages == ["Retrying 2: /serviceAccounts/<address>/allowed"]
