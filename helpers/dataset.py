@@ -3,12 +3,15 @@
 import io
 import pickle
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from helpers.call_emotions import emotion_feature_set
+from helpers.emotion import load_emotion_model
 from helpers.errors import AudioError, MissingStepError
-from helpers.features import FEATURE_NAMES, FEATURE_SET, call_features
+from helpers.features import PHONE, FeatureSet, call_features
 from helpers.files import write_bytes
 from helpers.progress import progress
 from helpers.records import ARCHIVE, read_records
@@ -23,7 +26,6 @@ STEP = "03 features"
 """Name of this step in `rejected_files.csv`."""
 
 _PICKLE_PROTOCOL = 4
-_NO_SEGMENTS = np.empty((0, len(FEATURE_NAMES)), np.float32)
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,15 @@ def build_dataset(workspace: Workspace) -> Dataset:
         MissingStepError: where notebook 02 has not run, or found no call with a status
     """
     rejections = []
+    feature_set = find_feature_set(workspace)
+    none = npy_bytes(np.empty((0, len(feature_set.names)), np.float32))
     records = _archived(read_records(workspace))
     for record in progress(list(records.itertuples()), "Features"):
         try:
-            cached_features(workspace, record.path, record.content_hash)
+            cached_features(workspace, record.path, record.content_hash, feature_set=feature_set)
         except AudioError as error:
             rejections.append(Rejection(record.path, str(error)))
-            write_bytes(_cache_path(workspace, record.content_hash), npy_bytes(_NO_SEGMENTS))
+            write_bytes(_cache_path(workspace, record.content_hash, feature_set), none)
     record_rejections(workspace, rejections, step=STEP)
     dataset = load_dataset(workspace)
     segments_info = [_segment_info(segment) for segment in dataset.segments.itertuples()]
@@ -103,8 +107,9 @@ def load_dataset(workspace: Workspace) -> Dataset:
             "in rejected_files.csv why no recording of the zips could be used"
         )
     matrices, rows = [], []
+    feature_set = find_feature_set(workspace)
     for record in records.itertuples():
-        matrix = _read_cache(workspace, record.content_hash)
+        matrix = _read_cache(workspace, record.content_hash, feature_set)
         if matrix is None:
             raise MissingStepError(f"{record.path} has no features yet: run notebook 03 first")
         matrices.append(matrix)
@@ -113,13 +118,31 @@ def load_dataset(workspace: Workspace) -> Dataset:
     return Dataset(np.concatenate(matrices), pd.DataFrame(rows))
 
 
-def cached_features(workspace: Workspace, path: str, content_hash: str) -> np.ndarray:
+def find_feature_set(workspace: Workspace) -> FeatureSet:
+    """Say how this workspace describes calls.
+
+    Returns:
+        the phone features, with the answers of the workspace's model of emotions where there is one
+
+    Raises:
+        ModelError: where that model cannot be used
+        ImportError: where it holds a network and PyTorch is missing
+    """
+    if not workspace.voice_emotions.is_file():
+        return PHONE
+    return emotion_feature_set(load_emotion_model(workspace.voice_emotions))
+
+
+def cached_features(
+    workspace: Workspace, path: str, content_hash: str, *, feature_set: FeatureSet
+) -> np.ndarray:
     """Return one recording's features, computing them where the cache does not hold them.
 
     Args:
         workspace: holds recording and cache
         path: of the recording, relative to the workspace
         content_hash: of the recording
+        feature_set: the workspace's, see `find_feature_set`
 
     Returns:
         shape (segments, features)
@@ -127,10 +150,10 @@ def cached_features(workspace: Workspace, path: str, content_hash: str) -> np.nd
     Raises:
         AudioError: where the recording cannot be used
     """
-    matrix = _read_cache(workspace, content_hash)
+    matrix = _read_cache(workspace, content_hash, feature_set)
     if matrix is None or not len(matrix):
-        matrix = call_features(workspace.folder / path)
-        write_bytes(_cache_path(workspace, content_hash), npy_bytes(matrix))
+        matrix = call_features(workspace.folder / path, feature_set=feature_set)
+        write_bytes(_cache_path(workspace, content_hash, feature_set), npy_bytes(matrix))
     return matrix
 
 
@@ -145,16 +168,18 @@ def _archived(records: pd.DataFrame) -> pd.DataFrame:
     return records[records["source"] == ARCHIVE]
 
 
-def _cache_path(workspace: Workspace, content_hash: str):
-    return workspace.feature_cache / FEATURE_SET / f"{content_hash}.npy"
+def _cache_path(workspace: Workspace, content_hash: str, feature_set: FeatureSet) -> Path:
+    return workspace.feature_cache / feature_set.name / f"{content_hash}.npy"
 
 
-def _read_cache(workspace: Workspace, content_hash: str) -> np.ndarray | None:
+def _read_cache(
+    workspace: Workspace, content_hash: str, feature_set: FeatureSet
+) -> np.ndarray | None:
     try:
-        matrix = np.load(_cache_path(workspace, content_hash), allow_pickle=False)
+        matrix = np.load(_cache_path(workspace, content_hash, feature_set), allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
-    return matrix if matrix.shape[1:] == (len(FEATURE_NAMES),) else None
+    return matrix if matrix.shape[1:] == (len(feature_set.names),) else None
 
 
 def _segment_row(record, segment) -> dict[str, object]:

@@ -54,7 +54,7 @@ class Frames:
         values: shape (descriptors, frames), float32, see `DESCRIPTORS`; levels are relative to
             the voice's own, so that a gain changes nothing
         active: shape (frames,), whether somebody speaks
-        pitch_hz: shape (frames,), meaningful where `harmonicity` is high
+        pitch_hz: shape (frames,), 0 where nobody speaks; meaningful where `harmonicity` is high
         harmonicity: shape (frames,), normalised autocorrelation at the pitch, about 0 to 1
         level_db: level of the voice in dB of full scale, 90th percentile of active frames
     """
@@ -90,10 +90,12 @@ def describe_frames(signal: np.ndarray, sampling_rate: int) -> Frames:
     level = float(np.percentile(energy_db[active], 90)) if active.any() else 0.0
     first, last = np.flatnonzero(active)[[0, -1]] if active.any() else (0, len(active) - 1)
     span = slice(first, last + 1)
-    pitch, harmonicity = _pitch(power[span], grid)
+    pitch, harmonicity = np.zeros((2, last + 1 - first), np.float32)
+    spoken = active[span]
+    pitch[spoken], harmonicity[spoken] = _pitch(power[span][spoken], grid)
     values = _describe(sums[span], energy_db[span] - level, level)
     values[DESCRIPTORS.index("zero_crossings")] = _zero_crossings(cut[span])
-    return Frames(values, active[span], pitch, harmonicity, level)
+    return Frames(values, spoken, pitch, harmonicity, level)
 
 
 @dataclass(frozen=True)

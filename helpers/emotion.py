@@ -1,5 +1,6 @@
 """What emotion a voice shows: a model fitted to a corpus, light or with a network."""
 
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Sequence
@@ -47,8 +48,8 @@ class LinearModel:
     """A standardised multinomial logistic regression, as plain arrays.
 
     Attributes:
-        weights: shape (features, classes), of features as they come
-        bias: shape (classes,)
+        weights: shape (features, classes), float32, of features as they come
+        bias: shape (classes,), float32
     """
 
     weights: np.ndarray
@@ -65,7 +66,8 @@ class LinearModel:
             coefficients = np.concatenate([-coefficients, coefficients]) / 2
             intercept = np.concatenate([-intercept, intercept]) / 2
         weights = coefficients.T / scaler.scale_[:, None]
-        return cls(weights, intercept - scaler.mean_ @ weights)
+        bias = intercept - scaler.mean_ @ weights
+        return cls(weights.astype(np.float32), bias.astype(np.float32))
 
     def log_proba(self, features: np.ndarray) -> np.ndarray:
         """Give log-probabilities, shape (utterances, classes)."""
@@ -134,6 +136,20 @@ class EmotionModel:
     def upset(self, probabilities: np.ndarray) -> np.ndarray:
         """Sum the probabilities of the emotions of an upset voice, shape (recordings,)."""
         return probabilities[:, np.isin(self.classes_, UPSET)].sum(axis=1)
+
+    @property
+    def fingerprint(self) -> str:
+        """Short name that changes with what was learned."""
+        arrays = [self.classes_, *vars(self.alone).values()]
+        arrays += [value for network in self.networks for value in network.arrays().values()]
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(
+                np.ascontiguousarray(
+                    array.astype(str) if array.dtype.kind in "OU" else array.astype(np.float16)
+                )
+            )
+        return digest.hexdigest()[:8]
 
     def without_networks(self) -> "EmotionModel":
         """Give the light part alone."""

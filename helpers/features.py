@@ -1,31 +1,83 @@
-"""Numbers that describe a segment of sound: the classic vector of 180 means."""
+"""Numbers that describe the segments of a call: the phone set, and the classic 180 means."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import librosa
 import numpy as np
 
 from helpers.audio import SILENCE_PEAK, check_duration, open_recording, to_mono
+from helpers.descriptors import describe_frames
 from helpers.errors import AudioError
+from helpers.functionals import FUNCTIONALS, summarise
 from helpers.segments import split_call
 
-FEATURE_SET = "classic-180"
-"""Name under which these features are cached and stored with a model."""
-
-SAMPLING_RATE = 22_050
-"""Rate in Hz that segments are brought to, the default of the recipe this vector comes from."""
+CLASSIC_RATE = 22_050
+"""Rate in Hz that the classic features bring segments to, the default of their recipe."""
 
 MFCC, CHROMA, MEL = 40, 12, 128
-"""Numbers of coefficients, pitch classes and mel bands."""
+"""Numbers of coefficients, pitch classes and mel bands of the classic features."""
 
-_NOTES = librosa.midi_to_note(range(CHROMA), octave=False, unicode=False)
 
-FEATURE_NAMES = (
-    *(f"mfcc_{number:02d}_mean" for number in range(1, MFCC + 1)),
-    *(f"chroma_{note}_mean" for note in _NOTES),
-    *(f"mel_{number:03d}_mean" for number in range(1, MEL + 1)),
-)
-"""Name of each of the 180 columns."""
+class FeatureSet(NamedTuple):
+    """A way to describe the segments of a call.
+
+    Attributes:
+        name: under which features are cached and stored with a model
+        names: of the columns
+        describe: takes the signals of a call's segments and their sampling rate, gives a matrix
+            of shape (segments, features)
+    """
+
+    name: str
+    names: tuple[str, ...]
+    describe: Callable[[Sequence[np.ndarray], int], np.ndarray]
+
+
+def call_features(path: Path | str, *, feature_set: "FeatureSet | None" = None) -> np.ndarray:
+    """Describe the segments of one call.
+
+    Only the segments are read, so an hour costs what 45 s cost. Two channels are mixed.
+
+    Args:
+        path: any recording that `helpers.audio.open_recording` reads
+        feature_set: `PHONE` by default
+
+    Returns:
+        shape (segments, features), float32; `start` and `end`, or `whole` for a call up to 45 s
+
+    Raises:
+        AudioError: where the recording cannot be read, is shorter than a second or silent
+    """
+    with open_recording(path) as recording:
+        check_duration(recording)
+        sampling_rate = recording.sampling_rate
+        signals = [
+            to_mono(recording.read(start_s=segment.start_s, duration_s=segment.duration_s))
+            for segment in split_call(recording.duration_s)
+        ]
+    if all(np.ptp(signal) < 2 * SILENCE_PEAK for signal in signals):
+        raise AudioError("silent: nothing is heard in the segments that are judged")
+    return (feature_set or PHONE).describe(signals, sampling_rate)
+
+
+def phone_features(signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
+    """Describe segments by functionals of their speech, and by how they differ from the call's.
+
+    Descriptors are measured at the recording's own rate, up to 4 kHz, and do not change with the
+    recording's gain. Whoever speaks loudly or high all along is compared with that: the second
+    half of the columns is the difference to the mean over the call's segments.
+
+    Args:
+        signals: a call's segments, mono, each of shape (samples,)
+        sampling_rate: of the signals, in Hz
+
+    Returns:
+        shape (segments, 2 x functionals), float32, in the order of `PHONE.names`
+    """
+    rows = np.stack([summarise(describe_frames(signal, sampling_rate)) for signal in signals])
+    return np.concatenate([rows, rows - rows.mean(axis=0)], axis=1)
 
 
 def classic_features(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
@@ -40,38 +92,37 @@ def classic_features(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
         sampling_rate: of the signal, in Hz
 
     Returns:
-        shape (180,), float32, in the order of `FEATURE_NAMES`
+        shape (180,), float32, in the order of `CLASSIC.names`
     """
-    signal = librosa.resample(signal, orig_sr=sampling_rate, target_sr=SAMPLING_RATE)
+    signal = librosa.resample(signal, orig_sr=sampling_rate, target_sr=CLASSIC_RATE)
     spectrum = np.abs(librosa.stft(signal))
-    mel = librosa.feature.melspectrogram(S=spectrum**2, sr=SAMPLING_RATE, n_mels=MEL)
-    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel), sr=SAMPLING_RATE, n_mfcc=MFCC)
-    chroma = librosa.feature.chroma_stft(S=spectrum, sr=SAMPLING_RATE, n_chroma=CHROMA)
+    mel = librosa.feature.melspectrogram(S=spectrum**2, sr=CLASSIC_RATE, n_mels=MEL)
+    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel), sr=CLASSIC_RATE, n_mfcc=MFCC)
+    chroma = librosa.feature.chroma_stft(S=spectrum, sr=CLASSIC_RATE, n_chroma=CHROMA)
     means = [values.mean(axis=1) for values in (mfcc, chroma, mel)]
     return np.concatenate(means).astype(np.float32)
 
 
-def call_features(path: Path | str) -> np.ndarray:
-    """Describe the segments of one call.
-
-    Only the segments are read, so an hour costs what 45 s cost. Two channels are mixed.
-
-    Args:
-        path: any recording that `helpers.audio.open_recording` reads
-
-    Returns:
-        shape (segments, 180), float32; `start` and `end`, or `whole` for a call up to 45 s
-
-    Raises:
-        AudioError: where the recording cannot be read, is shorter than a second or silent
-    """
-    with open_recording(path) as recording:
-        check_duration(recording)
-        sampling_rate = recording.sampling_rate
-        signals = [
-            to_mono(recording.read(start_s=segment.start_s, duration_s=segment.duration_s))
-            for segment in split_call(recording.duration_s)
-        ]
-    if all(np.ptp(signal) < 2 * SILENCE_PEAK for signal in signals):
-        raise AudioError("silent: nothing is heard in the segments that are judged")
+def _classic_matrix(signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
     return np.stack([classic_features(signal, sampling_rate) for signal in signals])
+
+
+_NOTES = librosa.midi_to_note(range(CHROMA), octave=False, unicode=False)
+
+CLASSIC = FeatureSet(
+    "classic-180",
+    (
+        *(f"mfcc_{number:02d}_mean" for number in range(1, MFCC + 1)),
+        *(f"chroma_{note}_mean" for note in _NOTES),
+        *(f"mel_{number:03d}_mean" for number in range(1, MEL + 1)),
+    ),
+    _classic_matrix,
+)
+"""The vector that speech-emotion tutorials made common, for comparison."""
+
+PHONE = FeatureSet(
+    "phone-1",
+    (*FUNCTIONALS, *(f"{name}_against_call" for name in FUNCTIONALS)),
+    phone_features,
+)
+"""The default."""

@@ -1,6 +1,6 @@
 """Statistics over the frames of a stretch of speech: one named vector, however long it is."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 from scipy.fft import dct, rfft
@@ -48,7 +48,7 @@ FUNCTIONALS = (
     *_VOICING,
     *(
         f"rhythm_{low:g}_to_{high:g}_hz_band_{band:02d}"
-        for low, high in zip(MODULATION_HZ[:-1], MODULATION_HZ[1:], strict=True)
+        for low, high in pairwise(MODULATION_HZ)
         for band in range(1, MODULATION_BANDS + 1)
     ),
 )
@@ -98,8 +98,9 @@ def _change(values: np.ndarray) -> np.ndarray:
 def _statistics(values: np.ndarray) -> np.ndarray:
     mean = values.mean(axis=1)
     centred = values - mean[:, None]
-    deviation = np.sqrt(np.mean(centred**2, axis=1))
-    skewness = np.mean(centred**3, axis=1) / np.maximum(deviation, 1e-6) ** 3
+    squares = centred * centred
+    deviation = np.sqrt(squares.mean(axis=1))
+    skewness = (squares * centred).mean(axis=1) / np.maximum(deviation, 1e-6) ** 3
     time = np.linspace(-1, 1, values.shape[1], dtype=np.float32)
     slope = centred @ time / max(float(time @ time), 1e-6)
     return np.concatenate([mean, deviation, _quantiles(values).ravel(), slope, skewness])

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import joblib
 import numpy as np
 import sklearn
-from sklearn.neural_network import MLPClassifier
+from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import StandardScaler
 
+from helpers.dataset import find_feature_set
 from helpers.errors import ModelError
-from helpers.features import FEATURE_SET
+from helpers.features import PHONE, FeatureSet
 from helpers.files import write_bytes, write_json
 from helpers.statuses import STATUSES
 from helpers.workspace import Workspace
@@ -33,12 +34,16 @@ class TrainedModel:
         classifier: gives one probability per status
         training_hash: of features and labels it was trained on
         trained_on: content hashes of the calls it was trained on
+        feature_set: how calls are described to it
+        choice: name of the classifier in words, where it was chosen among several
     """
 
     scaler: StandardScaler
-    classifier: MLPClassifier
+    classifier: ClassifierMixin
     training_hash: str
     trained_on: frozenset[str]
+    feature_set: FeatureSet = PHONE
+    choice: str = ""
 
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
         """Give the probability of each status.
@@ -80,7 +85,8 @@ def save_model(
     write_bytes(classifier_path, classifier)
     write_bytes(scaler_path, scaler)
     card = {
-        "feature_set": FEATURE_SET,
+        "feature_set": model.feature_set.name,
+        "choice": model.choice,
         "training_hash": model.training_hash,
         "scikit_learn": sklearn.__version__,
         "sha256": {classifier_path.name: _sha256(classifier), scaler_path.name: _sha256(scaler)},
@@ -112,15 +118,21 @@ def load_model(workspace: Workspace, *, name: str = FIRST) -> TrainedModel:
             f"{classifier_path} was made with scikit-learn {made_with}, this is "
             f"{sklearn.__version__}: {again}"
         )
-    if feature_set != FEATURE_SET:
-        raise ModelError(f"{classifier_path} expects {feature_set!r} features: {again}")
+    present = find_feature_set(workspace)
+    if feature_set != present.name:
+        raise ModelError(
+            f"{classifier_path} expects {feature_set!r} features, calls are described by "
+            f"{present.name!r} now: run notebooks 03 and 04 again"
+        )
     try:
         classifier, scaler = (joblib.load(io.BytesIO(content)) for content in contents)
     except Exception as error:  # another NumPy or Python may fail anywhere inside
         raise ModelError(
             f"{classifier_path} cannot be loaded here ({type(error).__name__}): {again}"
         ) from error
-    return TrainedModel(scaler, classifier, card["training_hash"], frozenset(card["trained_on"]))
+    trained_on = frozenset(card["trained_on"])
+    choice = card.get("choice", "")
+    return TrainedModel(scaler, classifier, card["training_hash"], trained_on, present, choice)
 
 
 def read_card(workspace: Workspace, *, name: str) -> dict | None:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from helpers.audio import open_recording, to_mono
+from helpers.descriptors import CEPSTRA, DESCRIPTORS, MEL_BANDS
 from helpers.evaluation import SPLITS, Evaluation
-from helpers.features import CHROMA, FEATURE_NAMES, MEL, MFCC
 from helpers.prediction import PROBABILITIES
 from helpers.segments import LIMIT_S, split_call
 from helpers.statuses import STATUSES
@@ -71,25 +71,28 @@ def plot_durations(records: pd.DataFrame) -> Figure:
 
 
 def plot_features(features: np.ndarray, labels: np.ndarray) -> Figure:
-    """Draw how each status differs from the average segment, feature by feature."""
+    """Draw how each status differs from the average segment, in the means of the descriptors."""
     figure, axes = plt.subplots(figsize=(11, 3), layout="constrained")
+    features = features[:, : len(DESCRIPTORS)]
     deviations = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-12)
     for status in STATUSES:
         rows = deviations[labels == status]
         if len(rows):
             axes.plot(rows.mean(axis=0), color=COLORS[status], label=status, linewidth=1.2)
-    for border in (MFCC, MFCC + CHROMA):
+    borders = np.array([0, MEL_BANDS, MEL_BANDS + CEPSTRA, len(DESCRIPTORS)])
+    for border in borders[1:-1]:
         axes.axvline(border - 0.5, color="black", linewidth=0.8)
-    centres = (MFCC / 2, MFCC + CHROMA / 2, MFCC + CHROMA + MEL / 2)
-    axes.set_xticks(centres, ("MFCC", "chroma", "mel bands, low to high"))
-    axes.set(ylabel="standard deviations\nfrom the average", xlim=(0, len(FEATURE_NAMES) - 1))
+    names = ("mel bands, low to high", "cepstra", "shape, energy")
+    axes.set_xticks((borders[:-1] + borders[1:]) / 2, names)
+    axes.set(ylabel="standard deviations\nfrom the average", xlim=(0, len(DESCRIPTORS) - 1))
     axes.legend(ncols=3)
     return _finished(figure)
 
 
 def plot_confusion(evaluation: Evaluation, *, title: str = "") -> Figure:
     """Draw the confusion matrix: rows are true, columns predicted; shade is the row's share."""
-    figure, axes = plt.subplots(figsize=(4.6, 4), layout="constrained")
+    size = 2.5 + 0.7 * len(evaluation.classes)
+    figure, axes = plt.subplots(figsize=(size, size - 0.6), layout="constrained")
     counts = evaluation.confusion.to_numpy()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -97,8 +100,10 @@ def plot_confusion(evaluation: Evaluation, *, title: str = "") -> Figure:
         color = "white" if shares[row, column] > 0.5 else "black"
         text = f"{counts[row, column]}\n{shares[row, column]:.0%}"
         axes.text(column, row, text, ha="center", va="center", color=color)
-    axes.set_xticks(range(len(STATUSES)), STATUSES)
-    axes.set_yticks(range(len(STATUSES)), STATUSES, rotation=90, va="center")
+    classes = evaluation.classes
+    turned = 30 if len(classes) > len(STATUSES) else 0
+    axes.set_xticks(range(len(classes)), classes, rotation=turned)
+    axes.set_yticks(range(len(classes)), classes, rotation=90 - 3 * turned, va="center")
     axes.set(xlabel="predicted", ylabel="true", title=title)
     return _finished(figure)
 

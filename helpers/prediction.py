@@ -56,7 +56,9 @@ def judge_calls(paths: Iterable[Path | str], model: TrainedModel) -> pd.DataFram
 
 def _judge(path: Path | str, model: TrainedModel) -> dict[str, object]:
     try:
-        probabilities = model.predict_proba(call_features(path)).round(6)
+        probabilities = model.predict_proba(
+            call_features(path, feature_set=model.feature_set)
+        ).round(6)
     except AudioError as error:
         return {"path": str(path), "error": str(error)}
     best = np.argmax(probabilities, axis=1)

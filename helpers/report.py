@@ -105,7 +105,7 @@ def _describe_form_score(predictions: pd.DataFrame) -> str:
     evaluation = score_predictions(predictions)
     if evaluation is None:
         return "no call that the model had not learned from"
-    calls = len(evaluation.segments)
+    calls = len(evaluation.rows)
     return f"accuracy {evaluation.accuracy:.2f}, UAR {evaluation.uar:.2f} on {calls} unseen calls"
 
 

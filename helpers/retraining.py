@@ -10,10 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.dataset import VERDICT_KINDS, Dataset, cached_features, load_dataset, npy_bytes
+from helpers.dataset import (
+    VERDICT_KINDS,
+    Dataset,
+    cached_features,
+    find_feature_set,
+    load_dataset,
+    npy_bytes,
+)
 from helpers.errors import ModelError
-from helpers.evaluation import Evaluation, evaluate
-from helpers.features import FEATURE_NAMES
+from helpers.evaluation import Evaluation, evaluate, group_segments
 from helpers.files import read_csv, write_bytes, write_csv
 from helpers.model_store import (
     RETRAINED,
@@ -144,7 +150,14 @@ def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Retraining
     before = evaluate(ends, make_classifier)
     after = evaluate(ends, make_classifier, extra=extra)
     trained_on = {*archive.segments["content_hash"], *feedback["content_hash"]}
-    model = train_model(features, labels, trained_on=frozenset(trained_on))
+    groups = [*group_segments(ends, "customer"), *feedback["content_hash"]]
+    model = train_model(
+        features,
+        labels,
+        trained_on=frozenset(trained_on),
+        groups=np.array(groups, dtype=object),
+        feature_set=find_feature_set(workspace),
+    )
     scores = {"feedback": len(feedback), "before": before.summary(), "after": after.summary()}
     save_model(workspace, model, name=RETRAINED, scores=scores)
     calls = "1 call" if len(feedback) == 1 else f"{len(feedback)} calls"
@@ -161,9 +174,9 @@ def score_predictions(predictions: pd.DataFrame) -> Evaluation | None:
     counted = predictions[predictions["counted"]]
     if counted.empty:
         return None
-    columns = {"expected": "status", "end_status": "predicted", "content_hash": "group"}
-    segments = counted[["path", *columns]].rename(columns=columns)
-    return Evaluation("call", segments.reset_index(drop=True))
+    columns = {"expected": "true", "end_status": "predicted", "content_hash": "group"}
+    rows = counted[["path", *columns]].rename(columns=columns)
+    return Evaluation("call", rows.reset_index(drop=True))
 
 
 def _judge_new(workspace: Workspace, calls: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -194,11 +207,12 @@ def _derive(verdicts: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
 def _feedback_segments(
     workspace: Workspace, feedback: pd.DataFrame
 ) -> tuple[np.ndarray, np.ndarray]:
+    feature_set = find_feature_set(workspace)
     ends = [
-        cached_features(workspace, call.path, call.content_hash)[-1]
+        cached_features(workspace, call.path, call.content_hash, feature_set=feature_set)[-1]
         for call in feedback.itertuples()
     ]
-    features = np.array(ends, np.float32).reshape(len(ends), len(FEATURE_NAMES))
+    features = np.array(ends, np.float32).reshape(len(ends), len(feature_set.names))
     return features, feedback["expected"].to_numpy(dtype=str)
 
 

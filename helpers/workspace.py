@@ -59,6 +59,11 @@ class Workspace:
         return self.folder / "features"
 
     @property
+    def voice_emotions(self) -> Path:
+        """Model of emotions fitted to a corpus, where notebook 09 has put one."""
+        return self.folder / "voice_emotions.npz"
+
+    @property
     def segments_info(self) -> Path:
         """List of dictionaries, one a segment, as the earlier notebook wrote it."""
         return self.folder / "segments_info.pkl"

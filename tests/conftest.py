@@ -15,7 +15,7 @@ import soundfile
 
 from helpers.conversion import convert_recordings
 from helpers.dataset import VERDICT_KINDS, build_dataset
-from helpers.evaluation import evaluate
+from helpers.evaluation import evaluate, group_segments
 from helpers.model_store import save_model
 from helpers.records import build_records
 from helpers.training import make_classifier, make_majority, save_evaluations, train_model
@@ -158,7 +158,8 @@ def train(workspace: Workspace, data: Path) -> None:
     evaluations = {(name, "customer"): evaluate(ends, make) for name, make in models.items()}
     save_evaluations(workspace, evaluations)
     calls = frozenset(ends.segments["content_hash"])
-    save_model(workspace, train_model(ends.features, ends.labels, trained_on=calls))
+    groups = group_segments(ends, "customer")
+    save_model(workspace, train_model(ends.features, ends.labels, trained_on=calls, groups=groups))
 
 
 @pytest.fixture(scope="session")

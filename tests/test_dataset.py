@@ -7,7 +7,7 @@ from conftest import make_voice, write_call
 
 from helpers.dataset import build_dataset, cached_features, load_dataset, npy_bytes
 from helpers.errors import AudioError, MissingStepError
-from helpers.features import FEATURE_SET, call_features
+from helpers.features import PHONE, call_features
 from helpers.records import build_records, read_records
 from helpers.rejections import read_rejections
 from helpers.workspace import Workspace
@@ -32,7 +32,7 @@ def cache_files(workspace) -> list:
 def cache_file(workspace, path: str):
     records = read_records(workspace).set_index("path")
     content_hash = records["content_hash"][path]
-    return workspace.feature_cache / FEATURE_SET / f"{content_hash}.npy"
+    return workspace.feature_cache / PHONE.name / f"{content_hash}.npy"
 
 
 def state(workspace) -> dict[str, tuple[bytes, int]]:
@@ -42,7 +42,7 @@ def state(workspace) -> dict[str, tuple[bytes, int]]:
 
 def test_the_dataset_has_one_row_per_segment_of_the_archive(workspace):
     dataset = build_dataset(workspace)
-    assert (dataset.features.shape, dataset.features.dtype) == ((3, 180), np.float32)
+    assert (dataset.features.shape, dataset.features.dtype) == ((3, len(PHONE.names)), np.float32)
     expected = np.concatenate([call_features(workspace.folder / path) for path in (LONG, SHORT)])
     np.testing.assert_array_equal(dataset.features, expected)
     assert dataset.labels.tolist() == ["average", "average", "satisfied"]
@@ -193,12 +193,13 @@ def test_without_any_archived_call_the_way_out_is_said(workspace):
 
 def test_features_of_one_recording_are_computed_once(workspace):
     path = "audio_data/form_unsat.wav"
-    features = cached_features(workspace, path, "hash")
+    features = cached_features(workspace, path, "hash", feature_set=PHONE)
     np.testing.assert_array_equal(features, call_features(workspace.folder / path))
     (workspace.folder / path).unlink()
-    np.testing.assert_array_equal(cached_features(workspace, path, "hash"), features)
+    again = cached_features(workspace, path, "hash", feature_set=PHONE)
+    np.testing.assert_array_equal(again, features)
     with pytest.raises(AudioError, match="no such file"):
-        cached_features(workspace, path, "other hash")
+        cached_features(workspace, path, "other hash", feature_set=PHONE)
     assert [file.name for file in cache_files(workspace)] == ["hash.npy"]
 
 

@@ -148,11 +148,11 @@ def test_only_the_segments_that_decide_a_call_are_judged():
     dataset = make_dataset(STATUSES * 5, kinds=("start", "end", "whole"))
     evaluation = evaluate(dataset, lambda: Witness([]), split="call")
     expected = dataset.segments[dataset.segments["kind"] != "start"].reset_index(drop=True)
-    assert list(evaluation.segments) == ["path", "status", "predicted", "group"]
-    assert evaluation.segments["path"].tolist() == expected["path"].tolist()
-    assert evaluation.segments["status"].tolist() == expected["status"].tolist()
-    assert evaluation.segments["group"].tolist() == expected["content_hash"].tolist()
-    assert set(evaluation.segments["predicted"]) == {"average"}
+    assert list(evaluation.rows) == ["path", "true", "predicted", "group"]
+    assert evaluation.rows["path"].tolist() == expected["path"].tolist()
+    assert evaluation.rows["true"].tolist() == expected["status"].tolist()
+    assert evaluation.rows["group"].tolist() == expected["content_hash"].tolist()
+    assert set(evaluation.rows["predicted"]) == {"average"}
 
 
 def test_extra_rows_train_in_every_fold_and_are_never_judged():
@@ -249,14 +249,14 @@ def random_evaluation(calls: int = 60, seed: int = 0) -> Evaluation:
     generator = np.random.default_rng(seed)
     true, guessed = generator.choice(STATUSES, (2, calls))
     predicted = np.where(generator.random(calls) < 0.5, true, guessed)
-    columns = {"path": "call.wav", "status": true, "predicted": predicted}
+    columns = {"path": "call.wav", "true": true, "predicted": predicted}
     return Evaluation("call", pd.DataFrame({**columns, "group": np.arange(calls).astype(str)}))
 
 
 @pytest.mark.parametrize("calls, seed", [(1, 0), (2, 0), (60, 0), (60, 1)])
 def test_report_and_confusion_are_those_of_scikit_learn(calls, seed):
     evaluation = random_evaluation(calls, seed)
-    true, predicted = evaluation.segments["status"], evaluation.segments["predicted"]
+    true, predicted = evaluation.rows["true"], evaluation.rows["predicted"]
     expected = classification_report(
         true, predicted, labels=STATUSES, output_dict=True, zero_division=0
     )
@@ -283,6 +283,7 @@ def test_the_summary_holds_plain_numbers():
         "uar": round(evaluation.uar, 3),
         "uar_low": round(low, 3),
         "uar_high": round(high, 3),
+        "macro_f1": round(evaluation.macro_f1, 3),
     }
     assert {type(value) for value in summary.values()} == {str, int, float}
 
@@ -316,9 +317,9 @@ def test_calls_of_fewer_customers_give_a_wider_interval():
 
 def test_the_interval_is_the_same_each_time_and_follows_its_seed():
     evaluation = random_evaluation()
-    columns = [evaluation.segments[name] for name in ("status", "predicted")]
+    columns = [evaluation.rows[name] for name in ("true", "predicted")]
     first, again, other = (
-        bootstrap_interval(*columns, groups=evaluation.segments["group"], seed=seed)
+        bootstrap_interval(*columns, groups=evaluation.rows["group"], seed=seed)
         for seed in (0, 0, 1)
     )
     assert first == again == evaluation.uar_interval != other

@@ -6,20 +6,22 @@ from conftest import make_voice, write_call
 
 from helpers.errors import AudioError
 from helpers.features import (
-    FEATURE_NAMES,
-    SAMPLING_RATE,
+    CLASSIC,
+    CLASSIC_RATE,
+    PHONE,
     call_features,
     classic_features,
+    phone_features,
 )
 
 NOTES = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
 
 
 def test_each_of_the_180_numbers_has_a_name_of_its_own():
-    assert len(FEATURE_NAMES) == len(set(FEATURE_NAMES)) == 180
-    assert FEATURE_NAMES[0] == "mfcc_01_mean"
-    assert FEATURE_NAMES[40:52] == tuple(f"chroma_{note}_mean" for note in NOTES)
-    assert FEATURE_NAMES[-1] == "mel_128_mean"
+    assert len(CLASSIC.names) == len(set(CLASSIC.names)) == 180
+    assert CLASSIC.names[0] == "mfcc_01_mean"
+    assert CLASSIC.names[40:52] == tuple(f"chroma_{note}_mean" for note in NOTES)
+    assert CLASSIC.names[-1] == "mel_128_mean"
 
 
 @pytest.mark.parametrize("sampling_rate", [8000, 16_000, 22_050, 44_100])
@@ -43,7 +45,7 @@ def test_the_features_are_those_of_three_separate_calls_of_librosa(sampling_rate
 def test_a_tone_is_strongest_in_its_pitch_class(pitch, note):
     tone = np.sin(2 * np.pi * pitch * np.arange(8000) / 8000).astype(np.float32)
     chroma = classic_features(tone, 8000)[40:52]
-    assert FEATURE_NAMES[40 + chroma.argmax()] == f"chroma_{note}_mean"
+    assert CLASSIC.names[40 + chroma.argmax()] == f"chroma_{note}_mean"
 
 
 @pytest.mark.filterwarnings("ignore:n_fft=2048 is too large", "ignore:Trying to estimate tuning")
@@ -54,10 +56,31 @@ def test_even_sound_without_content_gives_180_numbers(signal):
     assert np.isfinite(features).all()
 
 
+def test_each_phone_feature_has_a_name_of_its_own_and_stands_beside_its_difference():
+    half = len(PHONE.names) // 2
+    assert len(set(PHONE.names)) == len(PHONE.names)
+    assert PHONE.names[half:] == tuple(f"{name}_against_call" for name in PHONE.names[:half])
+    features = phone_features([make_voice(3, seed=0), make_voice(4, seed=1)], 8000)
+    rows, differences = features[:, :half], features[:, half:]
+    np.testing.assert_allclose(differences, rows - rows.mean(axis=0), rtol=1e-5, atol=1e-5)
+
+
+def test_a_whole_call_does_not_differ_from_itself():
+    features = phone_features([make_voice(3)], 8000)
+    assert (features[:, len(PHONE.names) // 2 :] == 0).all()
+
+
+@pytest.mark.parametrize("gain", [0.25, 4.0])
+def test_a_gain_changes_no_phone_feature(gain):
+    signals = [0.1 * make_voice(3, seed=seed) for seed in (0, 1)]
+    plain, louder = (phone_features([k * each for each in signals], 8000) for k in (1, gain))
+    np.testing.assert_allclose(louder, plain, rtol=1e-2, atol=2e-2)
+
+
 @pytest.mark.parametrize("duration_s, segments", [(1, 1), (10, 1), (45, 1), (46, 2)])
 def test_a_call_above_45_seconds_has_two_segments(tmp_path, duration_s, segments):
     features = call_features(write_call(tmp_path / "call.wav", duration_s))
-    assert (features.shape, features.dtype) == ((segments, 180), np.float32)
+    assert (features.shape, features.dtype) == ((segments, len(PHONE.names)), np.float32)
 
 
 @pytest.mark.parametrize("sampling_rate, frames", [(8000, 800_001), (11_025, 600_000)])
@@ -69,7 +92,10 @@ def test_a_long_call_is_described_by_its_first_20_and_last_25_seconds(
     start, _ = soundfile.read(tmp_path / "call.wav", stop=20 * sampling_rate, dtype="float32")
     end, _ = soundfile.read(tmp_path / "call.wav", start=-25 * sampling_rate, dtype="float32")
     expected = [classic_features(part, sampling_rate) for part in (start, end)]
-    np.testing.assert_array_equal(call_features(tmp_path / "call.wav"), expected)
+    classic = call_features(tmp_path / "call.wav", feature_set=CLASSIC)
+    np.testing.assert_array_equal(classic, expected)
+    phone = phone_features((start, end), sampling_rate)
+    np.testing.assert_array_equal(call_features(tmp_path / "call.wav"), phone)
 
 
 def test_what_lies_between_the_segments_does_not_matter(tmp_path):
@@ -89,7 +115,7 @@ def test_two_channels_are_mixed(tmp_path):
     )
     soundfile.write(tmp_path / "mix.wav", (customer + agent) / 2, 8000, subtype="FLOAT")
     two, mix = (call_features(tmp_path / name) for name in ("two.wav", "mix.wav"))
-    np.testing.assert_allclose(two, mix, rtol=1e-5)
+    np.testing.assert_allclose(two, mix, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -127,4 +153,4 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path, content, sentence):
 
 
 def test_the_rate_of_the_recipe_is_the_default_of_librosa():
-    assert librosa.feature.melspectrogram.__kwdefaults__["sr"] == SAMPLING_RATE
+    assert librosa.feature.melspectrogram.__kwdefaults__["sr"] == CLASSIC_RATE

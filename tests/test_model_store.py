@@ -85,7 +85,11 @@ def test_a_card_that_is_none_is_refused(trained, content):
     ("key", "value", "sentence"),
     [
         ("scikit_learn", "0.24.2", "made with scikit-learn 0.24.2, this is .*: run notebook 04"),
-        ("feature_set", "other-1", "expects 'other-1' features: run notebook 04"),
+        (
+            "feature_set",
+            "other-1",
+            "'other-1' features, .*'phone-1' now: run notebooks 03 and 04",
+        ),
     ],
 )
 def test_a_model_made_for_another_program_is_refused(trained, key, value, sentence):

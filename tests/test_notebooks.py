@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import snapshot
 
+from helpers.features import PHONE
 from helpers.runner import FAILED, NOTEBOOKS, main
 from helpers.statuses import STATUSES
 from helpers.workspace import PROJECT_FOLDER, Workspace
@@ -118,11 +119,11 @@ def test_the_demo_writes_every_file_that_people_expect(demo):
 def test_the_demo_uses_all_sample_calls_and_learns_from_the_mismatches(demo):
     records = pd.read_csv(demo.records)
     assert records["source"].value_counts().to_dict() == {"archive": 24, "form": 8}
-    assert np.load(demo.feature_data).shape == (48, 180)
+    assert np.load(demo.feature_data).shape == (48, len(PHONE.names))
     predictions = pd.read_csv(demo.predictions)
     learned = predictions["retrained"].sum()
     assert learned >= 1
-    assert np.load(demo.feature_data_updated).shape == (48 + learned, 180)
+    assert np.load(demo.feature_data_updated).shape == (48 + learned, len(PHONE.names))
     assert set(predictions["end_status"]) <= set(STATUSES)
 
 

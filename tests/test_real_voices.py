@@ -5,6 +5,7 @@ import pytest
 from helpers.conversion import convert_recordings
 from helpers.dataset import build_dataset
 from helpers.evaluation import SPLITS
+from helpers.features import PHONE
 from helpers.records import build_records
 from helpers.rejections import read_rejections
 from helpers.training import compare_splits
@@ -18,10 +19,10 @@ def dataset(shared_calls, workspace):
 
 
 def test_all_120_calls_are_used_and_scored_without_their_customers(dataset, workspace):
-    assert dataset.features.shape == (240, 180)
+    assert dataset.features.shape == (240, len(PHONE.names))
     assert dataset.segments.groupby("status")["customer"].nunique().tolist() == [20, 20, 20]
     assert [path.rsplit("/")[-1] for path in read_rejections(workspace)["path"]] == ["turns.csv"]
     evaluations = compare_splits(dataset)
-    both = {split: evaluations["start and end segments", split].uar for split in SPLITS}
-    assert evaluations["end segments", "customer"].uar > 1 / 3
-    assert both["segment"] > both["customer"]
+    earlier = {split: evaluations["start and end segments", split].uar for split in SPLITS}
+    assert earlier["segment"] > earlier["customer"]
+    assert evaluations["end segments", "customer"].uar > earlier["customer"] + 0.05

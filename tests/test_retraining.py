@@ -4,6 +4,7 @@ import pytest
 from conftest import PITCHES, snapshot, train, write_archive, write_call
 
 from helpers.dataset import build_dataset
+from helpers.features import PHONE
 from helpers.model_store import RETRAINED, current_model, load_model, read_card
 from helpers.prediction import predict_calls
 from helpers.records import build_records
@@ -49,9 +50,9 @@ def test_a_mismatch_adds_the_end_segment_with_the_answered_status(trained):
     assert predictions.loc[0, ["end_status", "expected"]].tolist() == ["satisfied", "unsatisfied"]
     updated = np.load(trained.feature_data_updated)
     labels = np.load(trained.feature_labels_updated)
-    assert updated.shape == (19, 180)
+    assert updated.shape == (19, len(PHONE.names))
     assert labels[-1] == "unsatisfied"
-    cached = trained.feature_cache / "classic-180" / f"{predictions['content_hash'][0]}.npy"
+    cached = trained.feature_cache / PHONE.name / f"{predictions['content_hash'][0]}.npy"
     assert np.array_equal(updated[-1], np.load(cached)[-1])
     assert predict_calls([path], workspace=trained)["status"].tolist() == ["unsatisfied"]
 
@@ -137,7 +138,7 @@ def test_a_corrected_answer_takes_the_segment_out_of_the_training_again(trained)
     assert predictions[["path", "expected", "mismatch"]].to_numpy().tolist() == [
         ["audio_data/a_sat.wav", "satisfied", False]
     ]
-    assert np.load(trained.feature_data_updated).shape == (18, 180)
+    assert np.load(trained.feature_data_updated).shape == (18, len(PHONE.names))
     assert current_model(trained).version == load_model(trained).version
 
 
@@ -188,5 +189,5 @@ def test_feedback_that_has_come_into_the_archive_is_not_learned_twice(trained):
     build_records(trained)
     build_dataset(trained)
     _, retraining = learn_from_form(trained)
-    assert np.load(trained.feature_data_updated).shape == (20, 180)
+    assert np.load(trained.feature_data_updated).shape == (20, len(PHONE.names))
     assert not retraining.happened

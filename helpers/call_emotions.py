@@ -1,0 +1,122 @@
+"""The emotion model on calls: what its answers add to a call's features, and a cold start."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers.audio import check_duration, open_recording, to_mono
+from helpers.channel import TELEPHONE_RATE, simulate_telephone
+from helpers.descriptors import describe_frames
+from helpers.emotion import EmotionModel
+from helpers.errors import AudioError
+from helpers.features import PHONE, FeatureSet, phone_features
+from helpers.progress import progress
+from helpers.segments import split_call
+from helpers.turns import find_turns
+
+STRONGEST = 3
+"""So many turns with the strongest answer are averaged: one outburst weighs, one error does not."""
+
+POOLS = ("mean", "highest", "strongest_mean", "mean_against_call")
+"""Ways to sum up the answers over a segment's turns."""
+
+ACTED_BANNER = (
+    "This upset score is a cold start: the model behind it learned from acted speech alone, not "
+    "from one of your calls. Published models that move from one corpus to another get 25 to 50 % "
+    "of the emotions right. Use it to choose what to listen to first, not to judge a call; it is "
+    "replaced as soon as calls with a status have trained a model."
+)
+"""Said beside every upset score."""
+
+
+def emotion_feature_set(model: EmotionModel) -> FeatureSet:
+    """Make the feature set that adds a model's answers to the phone features.
+
+    Args:
+        model: which emotions the turns of each segment show is asked of it
+
+    Returns:
+        the phone features, then for each of `POOLS` the model's emotions and `upset`
+    """
+    columns = (*model.classes_, "upset")
+    return FeatureSet(
+        f"{PHONE.name}-emotions-{model.fingerprint}",
+        (*PHONE.names, *(f"emotion_{column}_{pool}" for pool in POOLS for column in columns)),
+        partial(_describe, model),
+    )
+
+
+def pool_emotions(
+    model: EmotionModel, signals: Sequence[np.ndarray], sampling_rate: int
+) -> np.ndarray:
+    """Sum up what emotions the turns of each segment show.
+
+    Args:
+        model: judges every turn on its own
+        signals: a call's segments, mono, each of shape (samples,)
+        sampling_rate: of the signals, in Hz
+
+    Returns:
+        shape (segments, pools x (classes + 1)), float32
+    """
+    answers = [_judge_turns(model, signal, sampling_rate)[1] for signal in signals]
+    whole = np.concatenate(answers).mean(axis=0)
+    rows = []
+    for answer in answers:
+        ordered = np.sort(answer, axis=0)
+        strongest = ordered[-STRONGEST:].mean(axis=0)
+        mean = answer.mean(axis=0)
+        rows.append(np.concatenate([mean, ordered[-1], strongest, mean - whole]))
+    return np.stack(rows).astype(np.float32)
+
+
+def score_upset(paths: Iterable[Path | str], model: EmotionModel) -> pd.DataFrame:
+    """Say how upset calls end, before any call has a status; show `ACTED_BANNER` beside it.
+
+    Args:
+        paths: recordings of calls
+        model: fitted to a corpus
+
+    Returns:
+        one row per path, most upset first: `path`, `upset` (mean probability over the most upset
+        turns of the segment that decides), `at_s` (where in the call the most upset turn is),
+        `error` (why there is no score)
+    """
+    rows = [_score(Path(path), model) for path in progress(list(paths), "Upset")]
+    table = pd.DataFrame(rows, columns=["path", "upset", "at_s", "error"])
+    return table.sort_values(["upset", "path"], ascending=[False, True], ignore_index=True)
+
+
+def _describe(model: EmotionModel, signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
+    pooled = pool_emotions(model, signals, sampling_rate)
+    return np.concatenate([phone_features(signals, sampling_rate), pooled], axis=1)
+
+
+def _judge_turns(
+    model: EmotionModel, signal: np.ndarray, sampling_rate: int
+) -> tuple[list, np.ndarray]:
+    if sampling_rate != TELEPHONE_RATE:
+        signal = simulate_telephone(signal, sampling_rate, codec="none", band=False)
+    turns = find_turns(signal, TELEPHONE_RATE)
+    cuts = (slice(*(round(edge * TELEPHONE_RATE) for edge in turn)) for turn in turns)
+    frames = [describe_frames(signal[cut], TELEPHONE_RATE) for cut in cuts]
+    probabilities = model.predict_frames(frames)
+    return turns, np.column_stack([probabilities, model.upset(probabilities)])
+
+
+def _score(path: Path, model: EmotionModel) -> dict[str, object]:
+    try:
+        with open_recording(path) as recording:
+            check_duration(recording)
+            _, start_s, duration_s = split_call(recording.duration_s)[-1]
+            signal = to_mono(recording.read(start_s=start_s, duration_s=duration_s))
+            turns, answers = _judge_turns(model, signal, recording.sampling_rate)
+    except AudioError as error:
+        return {"path": str(path), "upset": np.nan, "at_s": np.nan, "error": str(error)}
+    upset = answers[:, -1]
+    at_s = start_s + turns[int(upset.argmax())].start_s
+    score = np.sort(upset)[-STRONGEST:].mean()
+    return {"path": str(path), "upset": round(score, 3), "at_s": round(at_s, 1), "error": ""}
