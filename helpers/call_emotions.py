@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from helpers.audio import check_duration, open_recording, to_mono
-from helpers.channel import TELEPHONE_RATE, simulate_telephone
-from helpers.descriptors import describe_frames
+from helpers.channel import TELEPHONE_RATE
 from helpers.emotion import EmotionModel
 from helpers.errors import AudioError
 from helpers.features import PHONE, FeatureSet, phone_features
+from helpers.hearing import hear_signals, to_telephone_rate
 from helpers.progress import progress
 from helpers.segments import split_call
 from helpers.turns import find_turns
@@ -98,12 +98,10 @@ def _describe(model: EmotionModel, signals: Sequence[np.ndarray], sampling_rate:
 def _judge_turns(
     model: EmotionModel, signal: np.ndarray, sampling_rate: int
 ) -> tuple[list, np.ndarray]:
-    if sampling_rate != TELEPHONE_RATE:
-        signal = simulate_telephone(signal, sampling_rate, codec="none", band=False)
+    signal = to_telephone_rate(signal, sampling_rate)
     turns = find_turns(signal, TELEPHONE_RATE)
     cuts = (slice(*(round(edge * TELEPHONE_RATE) for edge in turn)) for turn in turns)
-    frames = [describe_frames(signal[cut], TELEPHONE_RATE) for cut in cuts]
-    probabilities = model.predict_frames(frames)
+    probabilities = model.predict_heard(hear_signals(signal[cut] for cut in cuts))
     return turns, np.column_stack([probabilities, model.upset(probabilities)])
 
 

@@ -37,11 +37,17 @@ CODEC_SHARES = {"mu-law": 0.6, "a-law": 0.15, "gsm": 0.15, "none": 0.1}
 BAND_SHARE = 0.7
 """How often it draws the band-pass; modern lines often leave it out."""
 
-DRAWN_GAIN_DB = (-20.0, 6.0)
+DRAWN_GAIN_DB = (-12.0, 8.0)
 """Gains it draws from, evenly, in dB; the upper ones clip a loud voice, as calls do."""
 
-DRAWN_NOISE_DB = (-65.0, -35.0)
-"""Noise levels it draws from, evenly, in dB below full scale."""
+DRAWN_NOISE_DB = (-65.0, -40.0)
+"""Noise levels it draws from, evenly, in dB of full scale."""
+
+NOMINAL_LEVEL_DB = -26.0
+"""Level of speech on a line, in dB of full scale, that drawn gains start from (ITU-T P.56)."""
+
+LEVEL_BLOCK, LEVEL_RANGE_DB = 160, 30.0
+"""Samples that a level is measured over at once, and how far below the loudest still count."""
 
 GAIN_LIMITS_DB = (-120.0, 120.0)
 """Gains that are believed to be meant."""
@@ -122,18 +128,43 @@ def random_telephone(
 ) -> np.ndarray:
     """Send a recording down a line drawn by chance, so that a model meets many of them.
 
+    The voice is brought to `NOMINAL_LEVEL_DB` first: the noise of a line says nothing about a
+    corpus that was recorded 30 dB below it.
+
     Args:
         signal: as for `simulate_telephone`
         sampling_rate: of the signal, in Hz
         seed: the same seed draws the same line and the same noise
 
     Returns:
-        what `simulate_telephone` returns for the arguments that `draw_telephone` gives
+        what `simulate_telephone` returns for the arguments that `draw_telephone` gives, with the
+        gain that brings the voice to its level added
 
     Raises:
         ValueError: as `simulate_telephone`
     """
-    return simulate_telephone(signal, sampling_rate, **draw_telephone(seed=seed))
+    line = draw_telephone(seed=seed)
+    line["gain_db"] += NOMINAL_LEVEL_DB - measure_level(signal)
+    return simulate_telephone(signal, sampling_rate, **line)
+
+
+def measure_level(signal: np.ndarray) -> float:
+    """Measure the level of the speech in a signal, pauses left out.
+
+    Args:
+        signal: mono, shape (samples,), floats with full scale 1
+
+    Returns:
+        RMS in dB of full scale over the blocks of `LEVEL_BLOCK` samples that are at most
+        `LEVEL_RANGE_DB` below the loudest; `NOMINAL_LEVEL_DB` for silence or less than a block
+    """
+    signal = np.asarray(signal)
+    blocks = signal[: len(signal) // LEVEL_BLOCK * LEVEL_BLOCK].reshape(-1, LEVEL_BLOCK)
+    power = np.square(blocks, dtype=float).mean(axis=1)
+    if not power.any():
+        return NOMINAL_LEVEL_DB
+    active = power[power >= power.max() * 10 ** (-LEVEL_RANGE_DB / 10)]
+    return float(10 * np.log10(active.mean()))
 
 
 def draw_telephone(*, seed: int | Sequence[int]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.call_emotions import emotion_feature_set
-from helpers.emotion import load_emotion_model
+from helpers.emotion_store import load_emotion_model
 from helpers.errors import AudioError, MissingStepError
 from helpers.features import PHONE, FeatureSet, call_features
 from helpers.files import write_bytes

@@ -163,8 +163,9 @@ def train_network(
 
     AdamW (Loshchilov and Hutter 2019) with one cycle of the learning rate (Smith and Topin 2018),
     mixup within a speaker (Zhang et al. 2018), masking of bands and frames (Park et al. 2019),
-    changes of tempo that keep the pitch, noise, label smoothing, and the running average of the
-    weights as the result. On processors with bfloat16 instructions the convolutions use them.
+    changes of tempo that keep the pitch, noise, label smoothing, log-odds adjusted for how
+    frequent a class is (Menon et al. 2021), and the running average of the weights as the result.
+    On processors with bfloat16 instructions the convolutions use them.
 
     Args:
         variants: the same utterances through different channels; each pass draws one of them;
@@ -193,10 +194,12 @@ def train_network(
     optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = epochs * batches.per_epoch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, steps, pct_start=0.25)
+    counts = np.bincount(labels, minlength=classes)
+    prior = torch.from_numpy(np.log(counts / counts.sum()).astype(np.float32)).to(device)
     network.train()
     for _ in progress(range(epochs), "Network"):
         for spectra, targets in batches.draw():
-            loss = _loss(network, spectra.to(device), targets.to(device))
+            loss = _loss(network, spectra.to(device), targets.to(device), prior)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -218,13 +221,13 @@ def _blocks() -> Iterator[nn.Module]:
             yield nn.MaxPool2d(2)
 
 
-def _loss(network: EmotionNetwork, spectra: Tensor, targets: Tensor) -> Tensor:
+def _loss(network: EmotionNetwork, spectra: Tensor, targets: Tensor, prior: Tensor) -> Tensor:
     spectra = spectra.contiguous(memory_format=torch.channels_last)
     with torch.autocast(spectra.device.type, torch.bfloat16, enabled=_has_bfloat16(spectra)):
         embeddings = network.embed(spectra)
     grouped = embeddings.view(-1, GROUP_SIZE, EMBEDDING)
     odds = (network.judge(embeddings), network.judge_against_baseline(grouped).flatten(0, 1))
-    return sum(functional.cross_entropy(each, targets) for each in odds) / len(odds)
+    return sum(functional.cross_entropy(each + prior, targets) for each in odds) / len(odds)
 
 
 def _has_bfloat16(spectra: Tensor) -> bool:

@@ -125,8 +125,9 @@ def test_mel_bands_are_those_of_librosa(noisy_voice):
     bank = librosa.filters.mel(
         sr=8000, n_fft=512, n_mels=40, fmin=60, fmax=4000, htk=True, norm=None
     )
-    bands = bank / bank.sum(axis=1, keepdims=True) @ power_spectra(noisy_voice)
-    expected = 10 * np.log10(bands) - frames.level_db
+    power = power_spectra(noisy_voice)
+    level = np.percentile(10 * np.log10(power.sum(axis=0)), 90)
+    expected = 10 * np.log10(bank / bank.sum(axis=1, keepdims=True) @ power) - level
     np.testing.assert_allclose(frames.values[:MEL_BANDS], expected, atol=0.02)
 
 
@@ -159,7 +160,7 @@ def test_entropy_rolloff_flux_and_energy_follow_their_definitions(noisy_voice):
     overlap = np.sqrt(shares[:, 1:] * shares[:, :-1]).sum(axis=0)
     np.testing.assert_allclose(row(frames, "flux")[1:], np.log(2 - 2 * overlap), atol=0.01)
     energy = 10 * np.log10(power.sum(axis=0))
-    np.testing.assert_allclose(row(frames, "energy"), energy - frames.level_db, atol=0.01)
+    np.testing.assert_allclose(row(frames, "energy"), energy - np.percentile(energy, 90), atol=0.01)
     below = power[np.arange(257) * 8000 / 512 < 1000].sum(axis=0)
     expected = np.log(below / (power.sum(axis=0) - below))
     np.testing.assert_allclose(row(frames, "low_to_high"), expected, atol=0.01)

@@ -1,5 +1,5 @@
 import warnings
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from helpers.functionals import (
 RELATED = DESCRIPTORS[MEL_BANDS:]
 ENERGY = DESCRIPTORS.index("energy")
 RHYTHM = [name for name in FUNCTIONALS if name.startswith("rhythm")]
+EDGES = list(pairwise(MODULATION_HZ))
 TEN = np.arange(10)
 
 
@@ -239,8 +240,7 @@ def test_the_rhythm_is_the_periodogram_of_the_loudness(count):
         loudness.mean(axis=1), 1 / HOP_S, window, max(512, count), detrend="constant"
     )
     power *= (window**2).sum() / HOP_S / count / 2
-    edges = zip(MODULATION_HZ[:-1], MODULATION_HZ[1:], strict=True)
-    expected = [power[:, (hertz >= low) & (hertz < high)].mean(axis=1) for low, high in edges]
+    expected = [power[:, (hertz >= low) & (hertz < high)].mean(axis=1) for low, high in EDGES]
     found = [name_all(frames)[name] for name in RHYTHM]
     np.testing.assert_allclose(found, np.log(np.ravel(expected) + 1e-3), rtol=1e-3, atol=1e-3)
 
