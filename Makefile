@@ -5,15 +5,21 @@ WORKSPACE ?= workspace
 DATA ?= sample_data/recordings
 FORM ?= sample_data/form
 DEMO_WORKSPACE ?= workspace_demo
+CORPUS ?= sample_data/voices
+CALLS ?=
+NETWORKS ?= 0
+RESULTS ?= benchmark
 
+NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop test test-colab lint format clean
+.PHONY: help demo train loop emotions benchmark network test test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
+	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<zips> RESULTS=<tables>"
 
 demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
 	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
@@ -23,6 +29,15 @@ train: .venv/.demo ## Notebooks 01-04: from the zips in DATA to a model in WORKS
 
 loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from mismatches
 	@$(RUN) loop --form "$(FORM)" --workspace "$(WORKSPACE)" || [ $$? -eq 1 ]
+
+emotions: .venv/.demo $(NETWORK_READY) ## Notebook 09: a model of emotions from CORPUS into WORKSPACE
+	$(RUN) emotions --corpus "$(CORPUS)" --networks "$(NETWORKS)" --workspace "$(WORKSPACE)"
+
+benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS (and CALLS) into RESULTS
+	.venv/bin/python -m helpers.benchmark "$(CORPUS)" --networks "$(NETWORKS)" \
+		--results "$(RESULTS)" $(if $(CALLS),--calls "$(CALLS)")
+
+network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their tests
 
 test: .venv/.dev lint ## Run every check and every test, all notebooks included
 	.venv/bin/python -m pytest
@@ -51,6 +66,10 @@ clean: ## Remove the environments and the demo's workspace
 
 .venv/.dev: .venv/.demo requirements-dev.txt
 	.venv/bin/python -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+.venv/.network: .venv/.demo requirements-network.txt
+	.venv/bin/python -m pip install --quiet -r requirements-network.txt -c constraints.txt
 	@touch $@
 
 .venv-colab/.dev: requirements.txt requirements-dev.txt constraints-colab.txt pyproject.toml

@@ -4,12 +4,14 @@ python -m helpers.benchmark CORPUS --calls FOLDER --networks 2 --results FOLDER
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from helpers.call_benchmark import benchmark_calls, tabulate_calls
 from helpers.corpora import load_corpus
 from helpers.corpus_benchmark import (
     AGAINST_BASELINE,
@@ -19,9 +21,15 @@ from helpers.corpus_benchmark import (
     benchmark_corpus,
 )
 from helpers.errors import CallEmotionError
+from helpers.evaluation import Evaluation, divide
 from helpers.files import write_csv
 from helpers.fold_models import FoldModels
 from helpers.hearing import MU_LAW
+from helpers.speed import time_features, time_model
+from helpers.workspace import open_workspace
+
+TIMED = 60
+"""Recordings that are timed one by one, and that the timed call is made of."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,6 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             epochs=options.epochs,
         )
         report_corpus(benchmark_corpus(models), options.results)
+        report_speed(models, options.results)
+        if options.calls:
+            workspace = open_workspace(options.results.absolute() / "calls")
+            report_calls(
+                benchmark_calls(options.calls, models, workspace=workspace), options.results
+            )
     except (CallEmotionError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -58,17 +72,36 @@ def report_corpus(benchmark: CorpusBenchmark, results: Path) -> None:
     print(*benchmark.warnings, sep="\n")
 
 
+def report_calls(evaluations: dict[tuple[str, str], Evaluation], results: Path) -> None:
+    """Print the table of the steps and the last one's report, and write them as CSV files."""
+    _show(tabulate_calls(evaluations), "calls", results)
+    last = [evaluation for (_, split), evaluation in evaluations.items() if split == "customer"][-1]
+    _show(last.report.reset_index(names="status"), "calls: report", results)
+    _show(last.confusion.reset_index(), "calls: confusion", results)
+    print(last.warning)
+
+
+def report_speed(models: FoldModels, results: Path) -> None:
+    """Print how long things take, and write it as CSV files."""
+    recordings = models.table["path"].tolist()[:TIMED]
+    _show(time_features(recordings), "speed: features of a call of 5 minutes", results)
+    train, _ = divide(models.labels, groups=models.groups, split="customer", seed=models.seed)[0]
+    model = models.fit(train)
+    _show(time_model(model, recordings), "speed: one recording, one core", results)
+    _show(models.list_trainings(), "speed: training of each kept network", results)
+
+
 def _show(table: pd.DataFrame, name: str, results: Path) -> None:
     results.mkdir(parents=True, exist_ok=True)
-    write_csv(
-        results / f"{name.replace(': ', ' ').replace(', ', '_').replace(' ', '_')}.csv", table
-    )
+    file = re.sub("[^a-z0-9]+", "_", name.lower())
+    write_csv(results / f"{file}.csv", table)
     print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m helpers.benchmark", description=__doc__)
     parser.add_argument("corpus", type=Path, help="folder with one or more corpora")
+    parser.add_argument("--calls", type=Path, help="folder with zips of calls with a status")
     parser.add_argument("--networks", type=int, default=0, help="networks a model; needs PyTorch")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--results", type=Path, default=Path("benchmark"), help="tables go here")

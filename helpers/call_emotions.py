@@ -20,8 +20,17 @@ from helpers.turns import find_turns
 STRONGEST = 3
 """So many turns with the strongest answer are averaged: one outburst weighs, one error does not."""
 
-POOLS = ("mean", "highest", "strongest_mean", "mean_against_call")
-"""Ways to sum up the answers over a segment's turns."""
+POOLS = (
+    "mean",
+    "highest",
+    "strongest_mean",
+    "mean_against_call",
+    "log_mean",
+    "log_mean_against_call",
+)
+"""Ways to sum up the answers over a segment's turns; the logarithm hears what never happened."""
+
+_LEAST = 1e-3
 
 ACTED_BANNER = (
     "This upset score is a cold start: the model behind it learned from acted speech alone, not "
@@ -63,14 +72,8 @@ def pool_emotions(
         shape (segments, pools x (classes + 1)), float32
     """
     answers = [_judge_turns(model, signal, sampling_rate)[1] for signal in signals]
-    whole = np.concatenate(answers).mean(axis=0)
-    rows = []
-    for answer in answers:
-        ordered = np.sort(answer, axis=0)
-        strongest = ordered[-STRONGEST:].mean(axis=0)
-        mean = answer.mean(axis=0)
-        rows.append(np.concatenate([mean, ordered[-1], strongest, mean - whole]))
-    return np.stack(rows).astype(np.float32)
+    whole = np.concatenate(answers)
+    return np.stack([_pool(answer, whole) for answer in answers]).astype(np.float32)
 
 
 def score_upset(paths: Iterable[Path | str], model: EmotionModel) -> pd.DataFrame:
@@ -93,6 +96,20 @@ def score_upset(paths: Iterable[Path | str], model: EmotionModel) -> pd.DataFram
 def _describe(model: EmotionModel, signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
     pooled = pool_emotions(model, signals, sampling_rate)
     return np.concatenate([phone_features(signals, sampling_rate), pooled], axis=1)
+
+
+def _pool(answer: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    mean, log_mean = answer.mean(axis=0), np.log(answer + _LEAST).mean(axis=0)
+    ordered = np.sort(answer, axis=0)
+    pools = (
+        mean,
+        ordered[-1],
+        ordered[-STRONGEST:].mean(axis=0),
+        mean - whole.mean(axis=0),
+        log_mean,
+        log_mean - np.log(whole + _LEAST).mean(axis=0),
+    )
+    return np.concatenate(pools)
 
 
 def _judge_turns(

@@ -7,9 +7,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-COLUMNS = ("file", "customer")
-"""Columns that make a CSV a table of customers; more columns do not matter."""
-
 
 class CustomerTable(NamedTuple):
     """Customers by recording.
@@ -39,7 +36,7 @@ class CustomerTable(NamedTuple):
         return ""
 
 
-def read_customers(folder: Path) -> CustomerTable:
+def read_customers(folder: Path, *, column: str = "customer") -> CustomerTable:
     """Read every CSV below `folder` that has the columns `file` and `customer`.
 
     Case does not matter in the titles, nor whether commas, semicolons or tabs divide the cells. A
@@ -47,17 +44,18 @@ def read_customers(folder: Path) -> CustomerTable:
 
     Args:
         folder: where the zips are
+        column: `agent` reads who spoke to the customer instead
 
     Returns:
         the table, empty where no such CSV is there
     """
     files, customers = set(), {}
     for path in sorted(folder.rglob("*.[cC][sS][vV]")):
-        table = _read(path) if path.is_file() else None
+        table = _read(path, column) if path.is_file() else None
         if table is None:
             continue
         files.add(path)
-        for name, customer in zip(table["file"], table["customer"], strict=True):
+        for name, customer in zip(table["file"], table[column], strict=True):
             key = "/".join(PurePosixPath(name.strip().replace("\\", "/").casefold()).parts)
             known = customers.setdefault(key, customer.strip())
             if known != customer.strip():
@@ -65,7 +63,7 @@ def read_customers(folder: Path) -> CustomerTable:
     return CustomerTable(frozenset(files), customers)
 
 
-def _read(path: Path) -> pd.DataFrame | None:
+def _read(path: Path, column: str) -> pd.DataFrame | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # cells beyond the titles
@@ -82,4 +80,4 @@ def _read(path: Path) -> pd.DataFrame | None:
         return None
     table = table.fillna("")
     table.columns = [str(title).strip().casefold() for title in table.columns]
-    return table if set(COLUMNS) <= set(table.columns) else None
+    return table if {"file", column} <= set(table.columns) else None

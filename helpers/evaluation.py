@@ -219,10 +219,31 @@ def cross_validate(
         CallEmotionError: where there are too few groups to hold some out
     """
     labels, groups = np.asarray(labels), np.asarray(groups, dtype=object)
-    folds = list(_folds(labels, groups, split, seed))
+    folds = divide(labels, groups=groups, split=split, seed=seed)
     work = Parallel(n_jobs=jobs)(delayed(_work)(learn, *fold) for fold in folds)
     order = np.argsort(np.concatenate([test for _, test in folds]))
     return np.concatenate(work)[order]
+
+
+def divide(
+    labels: Sequence[str], *, groups: Sequence[str], split: str, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Divide rows into folds; see `cross_validate`.
+
+    Returns:
+        numbers of the training rows and of the test rows, for each fold
+    """
+    groups_by_label = pd.Series(groups).groupby(labels).nunique()
+    folds = min(FOLDS, int(groups_by_label.min()), len(np.unique(groups)))
+    if folds < 2 or len(groups_by_label) < 2:
+        raise CallEmotionError(
+            f"too few calls to hold some out: {groups_by_label.to_dict()} by class; expected two "
+            "classes or more with two different customers each. Add recordings and run again"
+        )
+    if split == "segment":
+        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(groups, labels))
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return list(splitter.split(groups, labels, groups))
 
 
 def join_duplicates(groups: Sequence[str], features: np.ndarray) -> np.ndarray:
@@ -299,17 +320,3 @@ def bootstrap_interval(true, predicted, *, groups, seed: int = 0) -> tuple[float
 
 def _work(learn: Learn, train: np.ndarray, test: np.ndarray) -> np.ndarray:
     return learn(train)(test)
-
-
-def _folds(labels: np.ndarray, groups: np.ndarray, split: str, seed: int):
-    groups_by_label = pd.Series(groups).groupby(labels).nunique()
-    folds = min(FOLDS, int(groups_by_label.min()), len(np.unique(groups)))
-    if folds < 2 or len(groups_by_label) < 2:
-        raise CallEmotionError(
-            f"too few calls to hold some out: {groups_by_label.to_dict()} by class; expected two "
-            "classes or more with two different customers each. Add recordings and run again"
-        )
-    if split == "segment":
-        return StratifiedKFold(folds, shuffle=True, random_state=seed).split(groups, labels)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return splitter.split(groups, labels, groups)

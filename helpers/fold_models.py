@@ -2,8 +2,10 @@
 
 import hashlib
 import inspect
+import json
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ import helpers.hearing
 from helpers.emotion import EmotionModel, fit_heard
 from helpers.emotion_store import load_emotion_model, save_emotion_model
 from helpers.evaluation import join_duplicates
+from helpers.files import write_json
 from helpers.hearing import CLEAN, hear_corpus
 
 _CODE = (helpers.channel, helpers.descriptors, helpers.functionals, helpers.hearing)
@@ -66,6 +69,11 @@ class FoldModels:
         light = self._fit(rows, 0, self.seed)
         return replace(light, networks=tuple(self._network(rows, seed) for seed in seeds))
 
+    def list_trainings(self) -> pd.DataFrame:
+        """List how long each kept network took, in `seconds`, for how many `utterances`."""
+        rows = [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
+        return pd.DataFrame(rows, columns=["utterances", "seconds"])
+
     def _fit(self, rows: np.ndarray, networks: int, seed: int) -> EmotionModel:
         heard = {line: heard.take(rows) for line, heard in self.heard.items()}
         table = self.table.iloc[rows]
@@ -74,7 +82,11 @@ class FoldModels:
     def _network(self, rows: np.ndarray, seed: int):
         path = self.folder / f"{self._name(rows, seed)}.npz"
         if not path.is_file():
-            save_emotion_model(path, self._fit(rows, 1, seed))
+            clock = perf_counter()
+            model = self._fit(rows, 1, seed)
+            seconds = round(perf_counter() - clock)
+            write_json(path.with_suffix(".json"), {"utterances": len(rows), "seconds": seconds})
+            save_emotion_model(path, model)
         return load_emotion_model(path).networks[0]
 
     def _name(self, rows: np.ndarray, seed: int) -> str:

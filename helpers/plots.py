@@ -10,8 +10,11 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from helpers.audio import open_recording, to_mono
+from helpers.channel import TELEPHONE_RATE
+from helpers.corpus_benchmark import SPEAKERS, CorpusBenchmark
 from helpers.descriptors import CEPSTRA, DESCRIPTORS, MEL_BANDS
 from helpers.evaluation import SPLITS, Evaluation
+from helpers.hearing import MU_LAW
 from helpers.prediction import PROBABILITIES
 from helpers.segments import LIMIT_S, split_call
 from helpers.statuses import STATUSES
@@ -53,6 +56,11 @@ def play(path, *, segment: int = 0) -> Audio:
         _, start_s, duration_s = split_call(recording.duration_s)[segment]
         signal = to_mono(recording.read(start_s=start_s, duration_s=duration_s))
         return Audio(signal, rate=recording.sampling_rate, normalize=False)
+
+
+def play_signal(signal: np.ndarray) -> Audio:
+    """Give a player for a signal at the telephone's rate."""
+    return Audio(signal, rate=TELEPHONE_RATE, normalize=False)
 
 
 def plot_durations(records: pd.DataFrame) -> Figure:
@@ -119,6 +127,27 @@ def plot_splits(evaluations: dict[tuple[str, str], Evaluation]) -> Figure:
     axes.axvline(1 / len(STATUSES), linestyle="--", linewidth=1, color="black")
     axes.text(1 / len(STATUSES), -0.75, " chance", fontsize=9)
     axes.set(xlim=(0, 1.08), ylim=(len(rows) - 0.5, -1.1), xlabel="UAR with 95 % interval")
+    return _finished(figure)
+
+
+def plot_benchmark(benchmark: CorpusBenchmark) -> Figure:
+    """Draw the UAR over emotions of each model, line and split with its 95 % interval, and chance.
+
+    Splits at random are drawn for one line only, in red.
+    """
+    rows = [
+        (key, evaluation)
+        for key, evaluation in benchmark.emotions.items()
+        if key[-1] == SPEAKERS or key[2] == MU_LAW
+    ]
+    figure, axes = plt.subplots(figsize=(11, 1 + 0.28 * len(rows)), layout="constrained")
+    for place, (key, evaluation) in enumerate(rows):
+        _draw_interval(axes, place, evaluation, leaks=key[-1] != SPEAKERS)
+    axes.set_yticks(range(len(rows)), [", ".join(key) for key, _ in rows], fontsize=9)
+    chance = 1 / len(rows[0][1].classes)
+    axes.axvline(chance, linestyle="--", linewidth=1, color="black")
+    axes.text(chance, -0.75, " chance", fontsize=9)
+    axes.set(xlim=(0, 1.08), ylim=(len(rows) - 0.5, -1.3), xlabel="UAR with 95 % interval")
     return _finished(figure)
 
 

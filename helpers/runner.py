@@ -30,6 +30,7 @@ PARTS = {
     "demo": ("01", "02", "03", "04", "05", "06"),
     "train": ("01", "02", "03", "04"),
     "loop": ("05", "06"),
+    "emotions": ("09",),
 }
 """Notebooks of each command, by number."""
 
@@ -60,7 +61,7 @@ class NotebookError(CallEmotionError):
 
 
 def run_notebooks(
-    numbers: tuple[str, ...], workspace: Workspace, *, parameters: dict[str, str]
+    numbers: tuple[str, ...], workspace: Workspace, *, parameters: dict[str, object]
 ) -> list[Path]:
     """Execute notebooks and keep them, with outputs, in the workspace's reports.
 
@@ -93,8 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
         credentials, `FAILED` for everything else that stops a notebook
     """
     options = _parse(arguments)
-    folders = {"DATA": options.data, "FORM": options.form}
+    folders = {"DATA": options.data, "FORM": options.form, "CORPUS": options.corpus}
     parameters = {name: str(_absolute(folder)) for name, folder in folders.items()}
+    parameters |= {"NETWORKS": options.networks}
     try:
         workspace = open_workspace(_absolute(options.workspace))
         with FileLock(workspace.run_lock, timeout=0):
@@ -149,7 +151,7 @@ def _print_summary(summary: pd.DataFrame, report: Path) -> None:
     print(f"{'report':{width}}{report}")
 
 
-def _run(notebook: Path, workspace: Workspace, parameters: dict[str, str]) -> Path:
+def _run(notebook: Path, workspace: Workspace, parameters: dict[str, object]) -> Path:
     executed = workspace.reports / notebook.name
     known = papermill.inspect_notebook(str(notebook))
     values = {"WORKSPACE": str(workspace.folder), **parameters}
@@ -200,6 +202,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--form", default=str(SAMPLE_DATA / "form"), help="responses.csv and uploads"
     )
+    parser.add_argument(
+        "--corpus", default=str(SAMPLE_DATA / "voices"), help="folder with acted emotions"
+    )
+    parser.add_argument("--networks", type=int, default=0, help="networks beside the light model")
     return parser.parse_args(arguments)
 
 

@@ -1,0 +1,151 @@
+"""Scores on calls, step by step: what each part of the recipe buys, customers kept apart."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from helpers.call_emotions import pool_emotions
+from helpers.conversion import convert_recordings, read_conversions
+from helpers.customers import read_customers
+from helpers.dataset import VERDICT_KINDS, Dataset, build_dataset
+from helpers.emotion import EmotionModel
+from helpers.evaluation import Evaluation, divide, evaluate
+from helpers.features import CLASSIC, FeatureSet, call_features
+from helpers.fold_models import FoldModels
+from helpers.functionals import FUNCTIONALS
+from helpers.progress import progress
+from helpers.records import build_records
+from helpers.segments import KINDS
+from helpers.training import make_classifier, make_earlier
+from helpers.workspace import Workspace
+
+VOICES = ("customer", "agent")
+"""Columns of a table beside the recordings whose numbers are those of the corpus's speakers."""
+
+LIGHT_EMOTIONS, NETWORK_EMOTIONS = "emotions of the light model", "emotions with the network"
+
+
+def benchmark_calls(
+    folder: Path, models: FoldModels, *, workspace: Workspace, jobs: int = -1
+) -> dict[tuple[str, str], Evaluation]:
+    """Score the recipe's steps on calls, from the earlier recipe to the default model.
+
+    A call is never judged by a model of emotions that has heard one of its voices: where a table
+    beside the recordings gives `VOICES` by the numbers of the corpus's speakers, the model is
+    fitted without the folds these speakers are in.
+
+    Args:
+        folder: zips and folders of calls, as notebook 01 takes them
+        models: the corpus; of its networks the first is used
+        workspace: for the converted calls
+        jobs: models fitted at once, -1 for one a core
+
+    Returns:
+        evaluation by step and split, `customer` and `segment`
+
+    Raises:
+        CallEmotionError: where no call has a status, or too few customers have
+    """
+    convert_recordings(folder, workspace)
+    build_records(workspace)
+    phone = build_dataset(workspace)
+    functionals = Dataset(phone.features[:, : len(FUNCTIONALS)], phone.segments)
+    classic = _describe(phone, workspace, lambda path: CLASSIC)
+    steps = {
+        "180 means of start and end, perceptron": (classic, KINDS, make_earlier),
+        "180 means of the end, perceptron": (classic, VERDICT_KINDS, make_earlier),
+        "functionals of the end, linear": (functionals, VERDICT_KINDS, _make_linear),
+        "and their difference to the call, linear": (phone, VERDICT_KINDS, _make_linear),
+    }
+    for name, fitted in _fit_without_voices(phone, folder, workspace, models, jobs).items():
+        emotions = _describe(phone, workspace, lambda path, fitted=fitted: _asked(fitted[path]))
+        both = np.concatenate([phone.features, emotions.features], axis=1)
+        steps[f"{name} alone, linear"] = (emotions, VERDICT_KINDS, partial(_make_linear, 0.1))
+        chosen = (Dataset(both, phone.segments), VERDICT_KINDS, make_classifier)
+        steps[f"{name} and functionals, chosen (default)"] = chosen
+    return {
+        (name, split): evaluate(data.only(kinds), make, split=split)
+        for name, (data, kinds, make) in progress(list(steps.items()), "Steps")
+        for split in ("customer", "segment")
+    }
+
+
+def tabulate_calls(evaluations: dict[tuple[str, str], Evaluation]) -> pd.DataFrame:
+    """Put the scores in a table, one row a step, the leaking split and its gap beside."""
+    rows = []
+    for name, split in evaluations:
+        if split == "customer":
+            apart, random = (evaluations[name, each] for each in ("customer", "segment"))
+            low, high = np.round(apart.uar_interval, 3)
+            row = {"step": name, "accuracy": round(apart.accuracy, 3), "uar": round(apart.uar, 3)}
+            row |= {"low": low, "high": high, "macro_f1": round(apart.macro_f1, 3)}
+            row |= {"random split (leaks)": round(random.accuracy, 3)}
+            rows.append({**row, "gap": round(random.accuracy - apart.accuracy, 3)})
+    return pd.DataFrame(rows)
+
+
+def _fit_without_voices(
+    calls: Dataset, folder: Path, workspace: Workspace, models: FoldModels, jobs: int
+) -> dict[str, dict[str, EmotionModel]]:
+    """Fit, for each call, a model that has heard none of its voices: models by step and path."""
+    folds = divide(models.labels, groups=models.groups, split="customer", seed=models.seed)
+    tests = [test for _, test in folds]
+    fold_of_voice = {
+        speaker: number
+        for number, test in enumerate(tests)
+        for speaker in models.table["speaker"].iloc[test]
+    }
+    voices = _find_voices(calls, folder, workspace, set(fold_of_voice))
+    left_out = {path: frozenset(map(fold_of_voice.get, each)) for path, each in voices.items()}
+
+    def fit(without: frozenset[int]) -> EmotionModel:
+        kept = [test for number, test in enumerate(tests) if number not in without]
+        return models.fit(np.sort(np.concatenate(kept)), networks=min(models.networks, 1))
+
+    sets = sorted(set(left_out.values()), key=sorted)
+    fitted = Parallel(n_jobs=jobs)(delayed(fit)(without) for without in progress(sets, "Models"))
+    by_set = dict(zip(sets, fitted, strict=True))
+    full = {path: by_set[without] for path, without in left_out.items()}
+    light = {path: model.without_networks() for path, model in full.items()}
+    return {LIGHT_EMOTIONS: light} | ({NETWORK_EMOTIONS: full} if models.networks else {})
+
+
+def _find_voices(
+    calls: Dataset, folder: Path, workspace: Workspace, speakers: set[str]
+) -> dict[str, list[str]]:
+    """Find which speakers of the corpus each call is of, by path; none where numbers say none."""
+    by_number = {speaker.rsplit("-", 1)[-1].lstrip("0"): speaker for speaker in sorted(speakers)}
+    tables = [read_customers(folder, column=column) for column in VOICES]
+    sources = read_conversions(workspace).set_index("path")["source"]
+    return {
+        path: [
+            by_number[number]
+            for table in tables
+            if (number := table.customer_of(sources[path]).lstrip("0")) in by_number
+        ]
+        for path in calls.segments["path"].unique()
+    }
+
+
+def _describe(calls: Dataset, workspace: Workspace, find: Callable[[str], FeatureSet]) -> Dataset:
+    paths = calls.segments["path"].unique()
+    matrices = Parallel(n_jobs=-1, return_as="generator")(
+        delayed(call_features)(workspace.folder / path, feature_set=find(path)) for path in paths
+    )
+    rows = list(progress(matrices, "Calls", total=len(paths)))
+    return Dataset(np.concatenate(rows), calls.segments)
+
+
+def _asked(model: EmotionModel) -> FeatureSet:
+    return FeatureSet("emotions", (), partial(pool_emotions, model))
+
+
+def _make_linear(strength: float = 0.001) -> Pipeline:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
