@@ -1,4 +1,4 @@
-"""Make the sample telephone calls of this folder out of synthetic voices.
+"""Make the sample calls and the sample corpus of emotions out of synthetic voices.
 
 Every call is a ringing tone, then a customer and an agent taking turns, sent through a telephone
 channel: 8 kHz, 300-3400 Hz, faint line noise, mu-law. The agent always speaks neutrally. The
@@ -6,7 +6,9 @@ customer begins in a mood drawn at random and speaks the last 28 s or more in th
 call's status. Mood is carried by pitch, pitch range, pace, pauses and brightness of the voice,
 never by loudness: every turn is set to the same speech level.
 
-Randomness is seeded by the call's number, so that each call can be made alone:
+The corpus is single utterances through the same channel, see `voices.py`.
+
+Randomness is seeded by the number of a call or utterance, so that each can be made alone:
 
     python sample_data/generate.py                              everything, into this folder
     python sample_data/generate.py --into X --only call_01      one call, X/call_01.ulaw.wav
@@ -28,6 +30,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from speech import MOODS, NEUTRAL, SAMPLING_RATE, VOICES, add_line_noise, ringing_tone, speak
+from voices import FOLDER, Utterance, make_utterance, plan_utterances
 
 HERE = Path(__file__).resolve().parent
 PHRASES = json.loads((HERE / "phrases.json").read_text(encoding="utf-8"))
@@ -197,6 +200,14 @@ def make_call(call: Call) -> tuple[np.ndarray, int]:
     return add_line_noise(signal, SAMPLING_RATE, generator=generator), SAMPLING_RATE
 
 
+def make(recording: Call | Utterance) -> bytes:
+    """Return the bytes of one call or utterance, a mu-law WAV file."""
+    if isinstance(recording, Call):
+        return encode(*make_call(recording))
+    generator = np.random.default_rng([SEED, recording.number])
+    return encode(*make_utterance(recording, generator=generator))
+
+
 def encode(signal: np.ndarray, sampling_rate: int) -> bytes:
     """Return the bytes of a mu-law WAV file; signal of shape (samples, channels)."""
     buffer = io.BytesIO()
@@ -251,7 +262,7 @@ def generate_zips(into: Path) -> None:
 def generate_form(into: Path) -> None:
     """Write the form's uploads and its response sheet."""
     for call in plan_form_calls():
-        write_atomically(encode(*make_call(call)), path=into / call.path)
+        write_atomically(make(call), path=into / call.path)
         print(f"{call.name}: {call.status}, {call.customer}")
     rows = [("Timestamp", "Call recording", "File name", "Status")]
     for response in RESPONSES:
@@ -262,23 +273,36 @@ def generate_form(into: Path) -> None:
     write_atomically(csv_bytes(rows), path=into / "form/responses.csv")
 
 
+def generate_voices(into: Path) -> None:
+    """Write the corpus of emotions and its corpus.csv."""
+    rows = [("path", "emotion", "speaker", "corpus", "statement")]
+    for utterance in plan_utterances():
+        write_atomically(make(utterance), path=into / utterance.path)
+        said = (utterance.emotion, utterance.speaker, "sample", utterance.statement)
+        rows.append((Path(utterance.path).name, *said))
+    write_atomically(csv_bytes(rows), path=into / FOLDER / "corpus.csv")
+    print(f"{FOLDER}: {len(rows) - 1} utterances")
+
+
 def main() -> None:
-    """Read the command line and make all calls, or only one."""
-    parser = argparse.ArgumentParser(description="Make the sample calls with espeak-ng.")
+    """Read the command line and make everything, or only one recording."""
+    parser = argparse.ArgumentParser(description="Make the sample recordings with espeak-ng.")
     parser.add_argument("--into", type=Path, default=HERE, help="folder to write to")
-    parser.add_argument("--only", metavar="NAME", help="make this call alone, such as call_01")
+    parser.add_argument("--only", metavar="NAME", help="make this one alone, such as call_01")
     arguments = parser.parse_args()
     if shutil.which("espeak-ng") is None:
         sys.exit("espeak-ng is missing; install it with: apt-get install espeak-ng")
     if arguments.only is None:
         generate_zips(arguments.into)
         generate_form(arguments.into)
+        generate_voices(arguments.into)
         return
-    calls = {call.name: call for call in plan_calls() + plan_form_calls()}
-    if arguments.only not in calls:
-        parser.error(f"there is no call {arguments.only}; there are {', '.join(calls)}")
-    call = calls[arguments.only]
-    write_atomically(encode(*make_call(call)), path=arguments.into / Path(call.path).name)
+    planned = plan_calls() + plan_form_calls() + plan_utterances()
+    recordings = {recording.name: recording for recording in planned}
+    if arguments.only not in recordings:
+        parser.error(f"there is no {arguments.only}; there are {', '.join(recordings)}")
+    recording = recordings[arguments.only]
+    write_atomically(make(recording), path=arguments.into / Path(recording.path).name)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,13 @@ def shared_calls() -> Path:
 
 
 @pytest.fixture
+def no_torch(monkeypatch) -> None:
+    """Let Python find no PyTorch, installed or not."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "helpers.network", raising=False)
+
+
+@pytest.fixture
 def ffmpeg():
     """Run ffmpeg with some arguments, or skip where it is not installed."""
 
@@ -135,6 +143,27 @@ def write_archive(folder: Path, *, customers: int = 3) -> Path:
             write_call(folder / name, 46, seed=seed, pitch=pitch * (1 + 0.03 * customer))
             rows.append(f"{name},customer_{customer}")
     (folder / "speakers.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+VOICE_PITCHES = {"neutral": 1.0, "sad": 0.7, "angry": 1.6}
+
+
+def write_voices(folder: Path, *, speakers: int = 6, takes: int = 2) -> Path:
+    """Write a corpus of acted emotions, told apart by pitch, and `corpus.csv`.
+
+    Returns:
+        folder; its speakers are called by its name and a number, such as `x-01`
+    """
+    rows = ["path,emotion,speaker"]
+    for speaker in range(1, speakers + 1):
+        for emotion, factor in VOICE_PITCHES.items():
+            for take in range(takes):
+                name = f"{speaker:02}_{emotion}_{take}.wav"
+                pitch = factor * (130 + 8 * speaker)
+                write_call(folder / name, 1, seed=len(rows), pitch=pitch)
+                rows.append(f"{name},{emotion},{speaker:02}")
+    (folder / "corpus.csv").write_text("\n".join(rows) + "\n")
     return folder
 
 

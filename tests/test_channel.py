@@ -14,8 +14,12 @@ from helpers.channel import (
     CODECS,
     DRAWN_GAIN_DB,
     DRAWN_NOISE_DB,
+    LEVEL_BLOCK,
+    LEVEL_RANGE_DB,
+    NOMINAL_LEVEL_DB,
     TELEPHONE_RATE,
     draw_telephone,
+    measure_level,
     random_telephone,
     simulate_telephone,
 )
@@ -311,11 +315,84 @@ def test_named_lines_differ_from_each_other():
 @pytest.mark.parametrize("seed", [0, 1, 2, 3, (5, 17)])
 def test_a_random_line_is_the_line_its_seed_draws(seed):
     voice = make_voice(0.5, sampling_rate=16_000)
+    voice *= 10 ** ((NOMINAL_LEVEL_DB - measure_level(voice)) / 20)
     line = random_telephone(voice, 16_000, seed=seed)
     np.testing.assert_array_equal(line, random_telephone(voice, 16_000, seed=seed))
     drawn = draw_telephone(seed=seed)
-    np.testing.assert_array_equal(line, simulate_telephone(voice, 16_000, **drawn))
+    expected = simulate_telephone(voice, 16_000, **drawn)
+    assert np.mean(line == expected) > 0.99
+    assert np.corrcoef(line, expected)[0, 1] > 0.999
     assert not np.array_equal(line, random_telephone(voice, 16_000, seed=99))
+
+
+@pytest.mark.parametrize("gain_db", [-60, -30, 12])
+@pytest.mark.parametrize("seed", range(8))
+def test_a_random_line_does_not_depend_on_how_loud_a_voice_was_recorded(seed, gain_db):
+    voice = 0.2 * make_voice(1.0, seed=seed)
+    line = random_telephone(voice, 8000, seed=seed)
+    found = random_telephone(voice * 10 ** (gain_db / 20), 8000, seed=seed)
+    assert np.corrcoef(found, line)[0, 1] > 0.999
+    assert level_db(found) == pytest.approx(level_db(line), abs=0.02)
+
+
+@pytest.mark.parametrize("recorded_db", [-70, -26, -6])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_line_has_its_drawn_gain_from_the_nominal_level(seed, recorded_db):
+    sine = make_sine(1000, peak=np.sqrt(2) * 10 ** (recorded_db / 20))
+    found = level_db(random_telephone(sine, 8000, seed=seed))
+    assert NOMINAL_LEVEL_DB == -26
+    assert found == pytest.approx(-26 + draw_telephone(seed=seed)["gain_db"], abs=0.5)
+
+
+@pytest.mark.parametrize("signal", [np.zeros(800), np.zeros(0), np.full(LEVEL_BLOCK - 1, 0.1)])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_line_leaves_what_has_no_level_as_loud_as_it_is(signal, seed):
+    expected = simulate_telephone(signal, 8000, **draw_telephone(seed=seed))
+    np.testing.assert_array_equal(random_telephone(signal, 8000, seed=seed), expected)
+
+
+@pytest.mark.xfail(reason="the gain that a voice below -150 dB needs is beyond GAIN_LIMITS_DB")
+def test_a_random_line_carries_a_whisper_too():
+    assert random_telephone(1e-9 * make_voice(0.5), 8000, seed=0).shape == (4000,)
+
+
+@pytest.mark.parametrize("peak", [1.0, 0.5, 1e-3, 1e-6])
+@pytest.mark.parametrize("hertz, sampling_rate", [(50, 8000), (1000, 8000), (300, 48_000)])
+def test_the_level_of_a_sine_is_its_rms(peak, hertz, sampling_rate):
+    sine = make_sine(hertz, sampling_rate=sampling_rate, peak=peak)
+    expected = 20 * np.log10(peak / np.sqrt(2))
+    assert measure_level(sine) == pytest.approx(expected, abs=0.01)
+    assert measure_level(sine.astype(float).tolist()) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "signal, expected",
+    [
+        ([], NOMINAL_LEVEL_DB),
+        ([0.5], NOMINAL_LEVEL_DB),
+        (np.full(LEVEL_BLOCK - 1, 0.5), NOMINAL_LEVEL_DB),
+        (np.zeros(8000), NOMINAL_LEVEL_DB),
+        (np.full(LEVEL_BLOCK, 0.1), -20.0),
+        (np.full(LEVEL_BLOCK, -1.0), 0.0),
+        (np.repeat([0.1, 1.0], [LEVEL_BLOCK, LEVEL_BLOCK - 1]), -20.0),
+        (np.repeat([1.0, 0.1], LEVEL_BLOCK), 10 * np.log10((1 + 0.01) / 2)),
+        (np.full(8000, 1e-20, np.float32), -400.0),
+    ],
+)
+def test_a_level_is_of_whole_blocks_and_nominal_where_there_are_none(signal, expected):
+    assert measure_level(np.asarray(signal)) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "below_db, counts", [(20, True), (29.9, True), (30.1, False), (50, False), (np.inf, False)]
+)
+def test_pauses_do_not_count(below_db, counts):
+    assert LEVEL_RANGE_DB == 30
+    loud = np.full(10 * LEVEL_BLOCK, 0.5)
+    soft = np.full(30 * LEVEL_BLOCK, 0.5 * 10 ** (-below_db / 20))
+    mixed = np.concatenate([soft[: 7 * LEVEL_BLOCK], loud, soft[7 * LEVEL_BLOCK :]])
+    expected = level_db(mixed) if counts else level_db(loud)
+    assert measure_level(mixed) == pytest.approx(expected, abs=1e-6)
 
 
 def test_lines_are_drawn_as_often_as_documented():

@@ -5,10 +5,10 @@ from hypothesis import strategies as st
 from helpers.customers import read_customers
 
 
-def read(folder, text: str | bytes, name: str = "customers.csv"):
+def read(folder, text: str | bytes, name: str = "customers.csv", **options):
     content = text if isinstance(text, bytes) else text.encode()
     (folder / name).write_bytes(content)
-    return read_customers(folder)
+    return read_customers(folder, **options)
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,25 @@ def test_several_tables_are_read_also_in_deeper_folders(tmp_path):
         "Cid",
     ]
     assert {file.name for file in table.files} == {"one.csv", "two.csv", "customers.csv"}
+
+
+@pytest.mark.parametrize(
+    ("text", "agent"),
+    [
+        ("file,customer,agent\na.wav,Ann,Zoe\n", "Zoe"),
+        ("Agent;file\n Zoe ;a.wav\n", "Zoe"),
+        ("file,customer,agent\na.wav,Ann,007\n", "007"),
+        ("file,customer,agent\na.wav,Ann,\n", ""),
+        ("file,customer,agent\na.wav,Ann,Zoe\na.wav,Ann,Yves\n", ""),
+        ("file,customer,agent\na.wav,Ann,Zoe\na.wav,Bob,Zoe\n", "Zoe"),
+        ("file,customer\na.wav,Ann\n", ""),
+    ],
+)
+def test_who_spoke_to_the_customer_is_another_column(tmp_path, text, agent):
+    table = read(tmp_path, text, column="agent")
+    assert table.customer_of("/data/a.wav") == agent
+    assert bool(table.files) == ("agent" in text.casefold())
+
+
+def test_a_table_of_agents_alone_gives_no_customer(tmp_path):
+    assert read(tmp_path, "file,agent\na.wav,Zoe\n").customer_of("a.wav") == ""

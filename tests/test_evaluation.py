@@ -1,11 +1,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
+from conftest import make_voice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import classification_report, confusion_matrix, recall_score
+from sklearn.metrics import classification_report, confusion_matrix, f1_score, recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,13 +15,18 @@ from sklearn.preprocessing import StandardScaler
 from helpers.dataset import Dataset
 from helpers.errors import CallEmotionError
 from helpers.evaluation import (
+    CEILINGS,
     SPLITS,
     Evaluation,
     bootstrap_interval,
+    cross_validate,
+    divide,
     evaluate,
     group_segments,
+    join_duplicates,
     unweighted_average_recall,
 )
+from helpers.hearing import hear_recordings
 from helpers.statuses import STATUSES
 
 STATUS = st.sampled_from(STATUSES)
@@ -331,3 +338,120 @@ def test_groups_of_one_size_give_the_interval_of_drawing_their_scores():
     low, high = bootstrap_interval(true, predicted, groups=np.arange(200))
     spread = 1.96 * np.sqrt(0.6 * 0.4 / 200)  # of a share, where each call is drawn by itself
     assert (low, high) == pytest.approx((0.6 - spread, 0.6 + spread), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "true, predicted, expected",
+    [
+        (["average"] * 2, ["average"] * 2, 1),
+        (["average"] * 2, ["satisfied"] * 2, 0),
+        (["average", "average", "satisfied"], ["average"] * 3, 0.8 / 2),
+        (["average", "average", "satisfied"], ["average", "x", "satisfied"], (2 / 3 + 1) / 2),
+    ],
+)
+def test_macro_f1_by_hand(true, predicted, expected):
+    rows = pd.DataFrame({"true": true, "predicted": predicted})
+    assert Evaluation("call", rows).macro_f1 == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_macro_f1_is_that_of_scikit_learn(seed):
+    rows = random_evaluation(seed=seed).rows
+    expected = f1_score(rows["true"], rows["predicted"], average="macro")
+    assert Evaluation("call", rows).macro_f1 == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task, ceiling", [("emotions", 85), ("upset", 90), ("statuses", 83)])
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_score_above_anything_published_is_warned_of(task, ceiling, beyond):
+    right = np.tile(np.arange(100) < ceiling + beyond, 2)
+    true = np.repeat(["one", "other"], 100)
+    rows = pd.DataFrame({"true": true, "predicted": np.where(right, true, "none")})
+    evaluation = Evaluation("customer", rows, ("one", "other"), task)
+    assert evaluation.uar == pytest.approx((ceiling + beyond) / 100)
+    sentence = f"UAR 0.{ceiling + 1} is above 0.{ceiling}: {CEILINGS[task][1]}. Look for "
+    assert evaluation.warning.startswith(sentence) if beyond == 1 else not evaluation.warning
+
+
+def make_groups(rows: int = 60, groups: int = 12, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels and groups of rows, in no order; every group has every label."""
+    order = np.random.default_rng(seed).permutation(rows)
+    return np.resize(STATUSES, rows)[order], (np.arange(rows) // (rows // groups))[order]
+
+
+def learn_numbers(train: np.ndarray):
+    """Answer each row by its number and by the sum of the numbers that were learned from."""
+    return lambda test: np.column_stack([test, np.full(len(test), train.sum())])
+
+
+@pytest.mark.parametrize("split", ["customer", "segment"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_row_is_predicted_once_by_what_has_not_seen_its_group(split, seed):
+    labels, groups = make_groups()
+    folds = divide(labels, groups=groups, split=split, seed=seed)
+    assert len(folds) == 5
+    for train, test in folds:
+        assert sorted([*train, *test]) == list(range(60))
+        assert set(labels[test]) == set(STATUSES)
+        assert (split == "segment") == bool(set(groups[train]) & set(groups[test]))
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(60))
+    found = cross_validate(learn_numbers, labels, groups=groups, split=split, seed=seed)
+    assert found.shape == (60, 2)
+    assert found[:, 0].tolist() == list(range(60))
+    learned = {row: train.sum() for train, test in folds for row in test}
+    assert found[:, 1].tolist() == [learned[row] for row in range(60)]
+
+
+def test_answers_come_in_the_order_of_the_rows_and_in_their_shape():
+    labels, groups = make_groups()
+    options = {"groups": groups, "split": "customer"}
+    words = cross_validate(lambda train: lambda test: labels[test].astype(object), labels, **options)
+    assert words.tolist() == labels.tolist()
+    tables = cross_validate(lambda train: lambda test: np.ones((len(test), 4, 3)), labels, **options)
+    assert tables.shape == (60, 4, 3)
+
+
+def test_folds_in_several_processes_give_the_same():
+    labels, groups = make_groups()
+    one, two = (
+        cross_validate(learn_numbers, labels, groups=groups, split="customer", jobs=jobs)
+        for jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("groups, folds", [(2, 2), (3, 3), (4, 4), (5, 5), (12, 5)])
+def test_there_are_no_more_folds_than_groups(groups, folds):
+    labels, names = make_groups(groups=groups)
+    assert len(divide(labels, groups=names, split="customer")) == folds
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory) -> np.ndarray:
+    """Features of six voices, then of copies of the first: as it is, louder, quieter."""
+    folder = tmp_path_factory.mktemp("voices")
+    signals = [make_voice(2, seed=seed) for seed in range(6)]
+    signals += [gain * signals[0] for gain in (1, 1.9, 0.05)]
+    paths = [folder / f"{number}.wav" for number in range(len(signals))]
+    for path, signal in zip(paths, signals, strict=True):
+        soundfile.write(path, signal, 8000, subtype="FLOAT")
+    return hear_recordings(paths).features
+
+
+@pytest.mark.parametrize(
+    "rows, groups, joined",
+    [
+        ([0, 1, 2, 3, 4, 5], "ABCDEF", "ABCDEF"),
+        ([0, 1, 2, 3, 4, 5], "AABBCC", "AABBCC"),
+        ([0, 1, 2, 3, 6], "ABCDE", "ABCDA"),
+        ([6, 1, 2, 3, 0], "EBCDA", "ABCDA"),
+        ([0, 1, 2, 3, 7], "ABCDE", "ABCDA"),
+        ([0, 1, 2, 3, 8], "ABCDE", "ABCDA"),
+        ([0, 1, 2, 3, 6, 4], "ABCDEE", "ABCDAA"),
+        ([0, 6, 1, 1, 2, 3], "ABBCCD", "AAAAAD"),
+        ([0, 1, 2, 6, 1, 3], "ABCCDD", "ABAABB"),
+    ],
+    ids=["apart", "speakers", "copy", "order", "louder", "quieter", "whole", "chain", "two"],
+)
+def test_a_copy_under_another_name_joins_the_groups(voices, rows, groups, joined):
+    assert "".join(join_duplicates(list(groups), voices[rows])) == joined

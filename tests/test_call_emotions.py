@@ -1,0 +1,178 @@
+import joblib
+import numpy as np
+import pytest
+import soundfile
+from conftest import VOICE_PITCHES, make_voice, write_call, write_voices
+
+from helpers.call_emotions import (
+    ACTED_BANNER,
+    POOLS,
+    STRONGEST,
+    emotion_feature_set,
+    pool_emotions,
+    score_upset,
+)
+from helpers.corpora import load_corpus
+from helpers.emotion import EmotionModel, fit_emotion_model
+from helpers.features import PHONE, call_features
+from helpers.hearing import hear_signals
+from helpers.turns import find_turns
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> EmotionModel:
+    corpus = load_corpus(write_voices(tmp_path_factory.mktemp("corpus")))
+    with joblib.parallel_config("sequential"):
+        return fit_emotion_model(corpus, networks=0)
+
+
+def make_talk(emotions: str, *, sampling_rate=8000, seed=50) -> np.ndarray:
+    """Make seconds of speech, each followed by one of silence: n(eutral), s(ad) or a(ngry)."""
+    pitches = {name[0]: 150 * factor for name, factor in VOICE_PITCHES.items()}
+    silence = np.zeros(sampling_rate, np.float32)
+    seconds = [
+        make_voice(1, sampling_rate=sampling_rate, seed=seed + number, pitch=pitches[letter])
+        for number, letter in enumerate(emotions)
+    ]
+    return np.concatenate([part for second in seconds for part in (second, silence)])
+
+
+def judge(model: EmotionModel, signal: np.ndarray) -> list[list[float]]:
+    """Give each turn's probabilities, and `upset` last."""
+    rows = []
+    for start_s, end_s in find_turns(signal, 8000):
+        heard = hear_signals([signal[round(8000 * start_s) : round(8000 * end_s)]])
+        probabilities = model.predict_heard(heard)[0].tolist()
+        upset = sum(p for p, name in zip(probabilities, model.classes_, strict=True)
+                    if name in ("sad", "angry"))  # fmt: skip
+        rows.append([*probabilities, upset])
+    return rows
+
+
+def pool_by_hand(rows: list[list[float]], whole: list[list[float]]) -> list[list[float]]:
+    columns, whole_columns = (list(zip(*each, strict=True)) for each in (rows, whole))
+    mean = [sum(column) / len(column) for column in columns]
+    whole_mean = [sum(column) / len(column) for column in whole_columns]
+    log, whole_log = (
+        [sum(np.log(p + 1e-3) for p in column) / len(column) for column in each]
+        for each in (columns, whole_columns)
+    )
+    strongest = [sorted(column, reverse=True)[:STRONGEST] for column in columns]
+    return [
+        mean,
+        [max(column) for column in columns],
+        [sum(column) / len(column) for column in strongest],
+        [own - all_ for own, all_ in zip(mean, whole_mean, strict=True)],
+        log,
+        [own - all_ for own, all_ in zip(log, whole_log, strict=True)],
+    ]
+
+
+def test_answers_are_summed_up_as_by_hand_under_the_names_of_the_feature_set(model):
+    signals = [make_talk("nsn"), make_talk("anaasa", seed=70)]
+    found = pool_emotions(model, signals, 8000)
+    names = emotion_feature_set(model).names[len(PHONE.names) :]
+    assert (found.shape, found.dtype) == ((2, len(names)), np.float32)
+    answers = [judge(model, signal) for signal in signals]
+    assert [len(each) > STRONGEST for each in answers] == [False, True]
+    for row, answer in zip(found, answers, strict=True):
+        expected = {
+            f"emotion_{name}_{pool}": value
+            for pool, values in zip(POOLS, pool_by_hand(answer, sum(answers, [])), strict=True)
+            for name, value in zip((*model.classes_, "upset"), values, strict=True)
+        }
+        assert dict(zip(names, row, strict=True)) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_call_of_one_segment_does_not_differ_from_itself(model):
+    found = pool_emotions(model, [make_talk("na")], 8000).reshape(len(POOLS), -1)
+    for pool, values in zip(POOLS, found, strict=True):
+        assert (np.abs(values).max() < 1e-6) == pool.endswith("against_call")
+
+
+def test_what_is_shown_is_what_is_pooled(model):
+    angry, neutral = pool_emotions(model, [make_talk("aaa"), make_talk("nnn")], 8000)
+    names = emotion_feature_set(model).names[len(PHONE.names) :]
+    for name in ("angry", "upset"):
+        for pool in POOLS:
+            column = names.index(f"emotion_{name}_{pool}")
+            assert angry[column] > neutral[column] + 0.1
+
+
+@pytest.mark.parametrize("sampling_rate", [16_000, 22_050, 44_100])
+def test_another_sampling_rate_gives_nearly_the_same(model, sampling_rate):
+    found, expected = (
+        pool_emotions(model, [make_talk("nas", sampling_rate=rate)], rate).reshape(len(POOLS), -1)
+        for rate in (sampling_rate, 8000)
+    )
+    np.testing.assert_allclose(found[0], expected[0], atol=0.1)
+
+
+@pytest.mark.parametrize(("seconds", "segments"), [(8, 1), (25, 2)])
+def test_calls_are_described_by_voice_and_emotions(model, tmp_path, seconds, segments):
+    talk = make_talk(("na" * seconds)[:seconds])
+    soundfile.write(tmp_path / "call.wav", talk, 8000, subtype="FLOAT")
+    feature_set = emotion_feature_set(model)
+    features = call_features(tmp_path / "call.wav", feature_set=feature_set)
+    assert features.shape == (segments, len(feature_set.names))
+    assert len(set(feature_set.names)) == len(feature_set.names)
+    phone = call_features(tmp_path / "call.wav")
+    np.testing.assert_array_equal(features[:, : len(PHONE.names)], phone)
+    cuts = [talk] if segments == 1 else [talk[: 20 * 8000], talk[-25 * 8000 :]]
+    np.testing.assert_array_equal(
+        features[:, len(PHONE.names) :], pool_emotions(model, cuts, 8000)
+    )
+
+
+def test_another_model_is_another_feature_set(model):
+    swapped = EmotionModel(model.classes_, model.against_baseline, model.alone)
+    first, again, other = (emotion_feature_set(each).name for each in (model, model, swapped))
+    assert first == again != other
+    assert first.startswith(PHONE.name)
+
+
+def test_the_call_that_ends_upset_comes_first(model, tmp_path):
+    calls = {"neutral": "n" * 27, "calmed": "a" * 9 + "n" * 18, "upset": "n" * 15 + "a" * 12}
+    for name, emotions in calls.items():
+        soundfile.write(tmp_path / f"{name}.wav", make_talk(emotions), 8000, subtype="ULAW")
+    table = score_upset([tmp_path / f"{name}.wav" for name in calls], model)
+    assert table["path"][0] == str(tmp_path / "upset.wav")
+    assert table["upset"][0] > 0.8 > 0.5 > table["upset"][1]
+    assert table["upset"].is_monotonic_decreasing
+    assert ((54 - 25 <= table["at_s"]) & (table["at_s"] < 54)).all()
+
+
+@pytest.mark.parametrize("outburst", [0, 3, 6])
+@pytest.mark.parametrize("sampling_rate", [8000, 16_000])
+def test_the_most_upset_turn_is_where_it_is_heard(model, tmp_path, outburst, sampling_rate):
+    emotions = "n" * outburst + "a" + "n" * (6 - outburst)
+    talk = make_talk(emotions, sampling_rate=sampling_rate)
+    soundfile.write(tmp_path / "call.wav", talk, sampling_rate)
+    assert score_upset([tmp_path / "call.wav"], model)["at_s"][0] == pytest.approx(
+        2 * outburst, abs=0.75
+    )
+
+
+def test_files_that_cannot_be_judged_come_last_with_a_reason(model, tmp_path):
+    (tmp_path / "text.wav").write_text("this is not a recording")
+    write_call(tmp_path / "short.wav", 0.5)
+    good = write_call(tmp_path / "good.wav", 3)
+    paths = [tmp_path / "missing.wav", tmp_path / "text.wav", good, tmp_path / "short.wav"]
+    table = score_upset(paths, model)
+    assert dict(zip(table["path"], table["error"], strict=True)) == {
+        str(good): "",
+        str(paths[0]): "no such file",
+        str(paths[3]): "too short: 0.50 s; a call has at least 1 s",
+        str(paths[1]): "text, not sound",
+    }
+    assert table["path"][0] == str(good)
+    assert table.loc[1:, ["upset", "at_s"]].isna().all(axis=None)
+
+
+def test_no_calls_give_an_empty_table_with_all_columns(model):
+    assert list(score_upset([], model)) == ["path", "upset", "at_s", "error"]
+
+
+@pytest.mark.parametrize("words", ["cold start", "acted speech alone", "25 to 50 %", "not to judge"])
+def test_the_banner_says_what_the_score_is_worth(words):
+    assert words in ACTED_BANNER
