@@ -27,6 +27,9 @@ ACTIVE_DB = 35.0
 FLOOR_DB = -90.0
 """Mel bands are cut off here, below the level of the voice: what is lower is the line's."""
 
+BLOCK = 128
+"""Frames that are transformed at once."""
+
 VOICED = 0.45
 """Harmonicity from which an active frame counts as voiced."""
 
@@ -83,7 +86,7 @@ def describe_frames(signal: np.ndarray, sampling_rate: int) -> Frames:
     """
     grid = _grid(sampling_rate)
     cut = _cut(np.asarray(signal, np.float32), grid)
-    power = _power(cut * grid.window, grid)
+    power = _power(cut, grid)
     sums = power @ grid.sums
     energy_db = 10 * np.log10(sums[:, -4] + _TINY)
     active = energy_db > np.percentile(energy_db, 95) - ACTIVE_DB
@@ -145,8 +148,17 @@ def _cut(signal: np.ndarray, grid: _Grid) -> np.ndarray:
 
 
 def _power(frames: np.ndarray, grid: _Grid) -> np.ndarray:
-    spectrum = rfft(frames, grid.size, axis=1)
-    return spectrum.real**2 + spectrum.imag**2
+    power = np.empty((len(frames), grid.size // 2 + 1), np.float32)
+    for block in _blocks(len(frames)):
+        spectrum = rfft(frames[block] * grid.window, grid.size, axis=1)
+        np.square(spectrum.real, out=power[block])
+        power[block] += np.square(spectrum.imag)
+    return power
+
+
+def _blocks(count: int) -> list[slice]:
+    """Cut many rows into few at a time: what stays in the cache is several times as fast."""
+    return [slice(first, first + BLOCK) for first in range(0, count, BLOCK)]
 
 
 def _describe(sums: np.ndarray, energy_db: np.ndarray, level_db: float) -> np.ndarray:
@@ -184,7 +196,8 @@ def _zero_crossings(frames: np.ndarray) -> np.ndarray:
 
 def _pitch(power: np.ndarray, grid: _Grid) -> tuple[np.ndarray, np.ndarray]:
     low, high = (round(grid.sampling_rate / edge) for edge in PITCH_HZ[::-1])
-    correlation = irfft(power, axis=1)[:, : high + 2]
+    blocks = [irfft(power[block], axis=1)[:, : high + 2] for block in _blocks(len(power))]
+    correlation = np.concatenate([np.empty((0, high + 2), np.float32), *blocks])
     correlation = correlation / np.maximum(correlation[:, :1], _TINY)
     correlation /= grid.window_autocorrelation[: high + 2]
     inner = correlation[:, low : high + 1]

@@ -10,23 +10,17 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
-import helpers.channel
-import helpers.descriptors
-import helpers.functionals
-import helpers.hearing
 from helpers.emotion import EmotionModel, fit_heard
 from helpers.emotion_store import load_emotion_model, save_emotion_model
 from helpers.evaluation import join_duplicates
 from helpers.files import write_json
 from helpers.hearing import CLEAN, hear_corpus
 
-_CODE = (helpers.channel, helpers.descriptors, helpers.functionals, helpers.hearing)
-
 
 class FoldModels:
     """Fits models to parts of a corpus and keeps the networks, so that a killed benchmark goes on.
 
-    A kept network is used again only for the same recordings, settings and code.
+    A kept network is used again only for the same sounds, settings and code.
 
     Args:
         table: as `helpers.corpora.load_corpus` gives it
@@ -92,11 +86,10 @@ class FoldModels:
     def _name(self, rows: np.ndarray, seed: int) -> str:
         import helpers.network
 
-        columns = ["emotion", "speaker"]
         digest = hashlib.sha256(f"{self.epochs} {seed}".encode())
-        digest.update(self.table[columns].iloc[rows].to_csv().encode())
+        digest.update(inspect.getsource(helpers.network).encode())
+        digest.update(self.table[["emotion", "speaker"]].iloc[rows].to_csv(index=False).encode())
         for heard in self.heard.values():
-            digest.update(np.ascontiguousarray(heard.features[rows]))
-        for module in (*_CODE, helpers.network):
-            digest.update(inspect.getsource(module).encode())
+            for row in rows:
+                digest.update(np.ascontiguousarray(heard.spectra[row]))
         return digest.hexdigest()[:16]

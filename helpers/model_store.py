@@ -147,13 +147,18 @@ def read_card(workspace: Workspace, *, name: str) -> dict | None:
 
 
 def current_model(workspace: Workspace) -> TrainedModel:
-    """Load the model that judges new calls: the retrained one where there is one.
+    """Load the model that judges new calls.
+
+    Returns:
+        the retrained one, unless calls are described in another way since; then the first one,
+        until notebook 06 has retrained it
 
     Raises:
         ModelError: see `load_model`
     """
-    retrained = workspace.model_files(RETRAINED)[-1].is_file()
-    return load_model(workspace, name=RETRAINED if retrained else FIRST)
+    card = read_card(workspace, name=RETRAINED)
+    outdated = card is None or card.get("feature_set") != find_feature_set(workspace).name
+    return load_model(workspace, name=FIRST if outdated else RETRAINED)
 
 
 def remove_model(workspace: Workspace, *, name: str) -> None:

@@ -402,13 +402,14 @@ def test_every_row_is_predicted_once_by_what_has_not_seen_its_group(split, seed)
     assert found[:, 1].tolist() == [learned[row] for row in range(60)]
 
 
-def test_answers_come_in_the_order_of_the_rows_and_in_their_shape():
+@pytest.mark.parametrize("shape", [(), (4,), (4, 3)])
+def test_answers_come_in_the_order_of_the_rows_and_in_their_shape(shape):
     labels, groups = make_groups()
-    options = {"groups": groups, "split": "customer"}
-    words = cross_validate(lambda train: lambda test: labels[test].astype(object), labels, **options)
-    assert words.tolist() == labels.tolist()
-    tables = cross_validate(lambda train: lambda test: np.ones((len(test), 4, 3)), labels, **options)
-    assert tables.shape == (60, 4, 3)
+    answers = np.broadcast_to(labels.reshape(-1, *(1 for _ in shape)), (60, *shape)).astype(object)
+    found = cross_validate(
+        lambda train: lambda test: answers[test], labels, groups=groups, split="customer"
+    )
+    np.testing.assert_array_equal(found, answers)
 
 
 def test_folds_in_several_processes_give_the_same():

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import shutil
 import tomllib
 
 import nbformat
@@ -11,7 +12,9 @@ import pandas as pd
 import pytest
 from conftest import snapshot
 
+from helpers.dataset import find_feature_set
 from helpers.features import PHONE
+from helpers.prediction import predict_calls
 from helpers.runner import FAILED, NOTEBOOKS, main
 from helpers.statuses import STATUSES
 from helpers.workspace import PROJECT_FOLDER, Workspace
@@ -138,7 +141,7 @@ def test_the_demo_prints_its_summary_and_the_report(demo, capsys):
     for line in (
         r"calls used +32 \(11 satisfied, 10 average, 11 unsatisfied\)",
         r"files rejected +\d+, see rejected_files.csv",
-        r"score on unseen customers +UAR 0\.\d\d \(95 % interval",
+        r"score on unseen customers +UAR [01]\.\d\d \(95 % interval",
         r"verdict differs from the answer +\d of 8",
         r"retrained +yes, with \d end segments",
         rf"report +{re.escape(str(demo.reports / 'index.html'))}",
@@ -162,6 +165,32 @@ def test_the_pages_load_nothing_from_elsewhere_and_link_each_other(demo):
         text = page.read_text()
         assert re.findall(r'(?:src|data-src)="(https?:[^"]+)', text) == [], page.name
         assert re.findall(r'href="\d\d_\w+\.ipynb"', text) == [], page.name
+
+
+@pytest.fixture(scope="module")
+def with_emotions(demo, tmp_path_factory):
+    """Run notebook 9 on a copy of the demo's workspace, then 1 to 4 again."""
+    folder = tmp_path_factory.mktemp("emotions") / "workspace"
+    shutil.copytree(demo.folder, folder)
+    assert main(["emotions", "--workspace", str(folder)]) == 0
+    assert main(["train", "--workspace", str(folder)]) == 0
+    return Workspace(folder)
+
+
+def test_notebook_9_shows_scores_and_a_cold_start_with_its_banner(with_emotions):
+    text = (with_emotions.reports / "09_voice_emotions.ipynb").read_text()
+    for shown in ("180 means + perceptron", "own baseline", "cold start", "upset"):
+        assert shown in text, shown
+
+
+def test_calls_are_described_by_emotions_after_notebook_9(with_emotions):
+    names = find_feature_set(with_emotions).names
+    assert names[: len(PHONE.names)] == PHONE.names
+    assert "emotion_angry_strongest_mean" in names
+    assert np.load(with_emotions.feature_data).shape == (48, len(names))
+    records = pd.read_csv(with_emotions.records)
+    form = [with_emotions.folder / path for path in records["path"][records["source"] == "form"]]
+    assert set(predict_calls(form, workspace=with_emotions)["error"]) == {""}
 
 
 def test_a_second_loop_with_nothing_new_changes_no_file(demo):

@@ -42,7 +42,9 @@ def assert_turns(found, expected) -> None:
 )
 @pytest.mark.parametrize("sampling_rate", [8000, 16_000, 44_100])
 def test_turns_are_found_where_somebody_speaks(bursts, turns, sampling_rate):
-    assert_turns(find_turns(make_bursts(*bursts, sampling_rate=sampling_rate), sampling_rate), turns)
+    assert_turns(
+        find_turns(make_bursts(*bursts, sampling_rate=sampling_rate), sampling_rate), turns
+    )
 
 
 @pytest.mark.parametrize(
