@@ -144,7 +144,8 @@ def random_telephone(
         ValueError: as `simulate_telephone`
     """
     line = draw_telephone(seed=seed)
-    line["gain_db"] += NOMINAL_LEVEL_DB - measure_level(signal)
+    gain_db = line["gain_db"] + NOMINAL_LEVEL_DB - measure_level(signal)
+    line["gain_db"] = float(np.clip(gain_db, *GAIN_LIMITS_DB))
     return simulate_telephone(signal, sampling_rate, **line)
 
 

@@ -25,7 +25,7 @@ ACTIVE_DB = 35.0
 """A frame is active if it is less than this below the loud frames (95th percentile)."""
 
 FLOOR_DB = -90.0
-"""Mel bands are cut off here, below the level of the voice: what is lower is the line's."""
+"""Mel bands and energy are cut off here, below the level of the voice: lower is the line's."""
 
 BLOCK = 128
 """Frames that are transformed at once."""
@@ -45,6 +45,9 @@ DESCRIPTORS = (
 """Names of the rows of `Frames.values`."""
 
 _TINY = 1e-12
+_STEP_HZ = 15.625
+"""Step of the spectrum at 8 kHz, which sums over it are brought to at every rate."""
+
 _EARLY_PEAK = 0.87
 """Share of the highest autocorrelation peak that an earlier one needs: it avoids octave errors."""
 
@@ -59,14 +62,12 @@ class Frames:
         active: shape (frames,), whether somebody speaks
         pitch_hz: shape (frames,), 0 where nobody speaks; meaningful where `harmonicity` is high
         harmonicity: shape (frames,), normalised autocorrelation at the pitch, about 0 to 1
-        level_db: level of the voice in dB of full scale, 90th percentile of active frames
     """
 
     values: np.ndarray
     active: np.ndarray
     pitch_hz: np.ndarray
     harmonicity: np.ndarray
-    level_db: float
 
 
 def describe_frames(signal: np.ndarray, sampling_rate: int) -> Frames:
@@ -96,9 +97,9 @@ def describe_frames(signal: np.ndarray, sampling_rate: int) -> Frames:
     pitch, harmonicity = np.zeros((2, last + 1 - first), np.float32)
     spoken = active[span]
     pitch[spoken], harmonicity[spoken] = _pitch(power[span][spoken], grid)
-    values = _describe(sums[span], energy_db[span] - level, level)
+    values = _describe(sums[span], energy_db[span], level)
     values[DESCRIPTORS.index("zero_crossings")] = _zero_crossings(cut[span])
-    return Frames(values, spoken, pitch, harmonicity, level)
+    return Frames(values, spoken, pitch, harmonicity)
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _grid(sampling_rate: int) -> _Grid:
     hertz = np.arange(size // 2 + 1) * sampling_rate / size
     kilohertz = np.where(hertz <= BAND_HZ[1], hertz / 1000, 0)
     inside = (hertz <= BAND_HZ[1]).astype(float)
-    columns = [*_mel_bank(hertz), inside, kilohertz, kilohertz**2, inside * (hertz < 1000)]
+    sums = np.stack([inside, kilohertz, kilohertz**2, inside * (hertz < 1000)])
+    columns = [*_mel_bank(hertz), *(sums * hertz[1] / _STEP_HZ)]
     return _Grid(
         sampling_rate,
         round(HOP_S * sampling_rate),
@@ -183,7 +185,7 @@ def _describe(sums: np.ndarray, energy_db: np.ndarray, level_db: float) -> np.nd
         (cumulated < 0.25).sum(axis=1),
         -(shares * np.log(shares)).sum(axis=1),
         np.log(flux + 1e-6),
-        energy_db,
+        np.maximum(energy_db - level_db, FLOOR_DB),
         np.zeros(len(sums)),
         np.log((low + _TINY) / (total - low + _TINY)),
     )

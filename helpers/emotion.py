@@ -124,7 +124,8 @@ class EmotionModel:
     @property
     def fingerprint(self) -> str:
         """Short name that changes with what was learned."""
-        arrays = [self.classes_, *vars(self.alone).values()]
+        linear = (self.alone, self.against_baseline)
+        arrays = [self.classes_, *(array for each in linear for array in vars(each).values())]
         arrays += [value for network in self.networks for value in network.arrays().values()]
         digest = hashlib.sha256()
         for array in arrays:

@@ -39,20 +39,25 @@ def load_emotion_model(path: Path | str) -> EmotionModel:
         ModelError: where there is no such model, or another version wrote it
         ImportError: where it holds a network and PyTorch is missing
     """
+    again = "fit it again with notebook 09"
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
         card = json.loads(str(arrays.pop("card")))
-    except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{path} is no emotion model: fit it again with notebook 09") from error
-    if (card.get("format"), card.get("features")) != (_FORMAT, len(FUNCTIONALS)):
-        raise ModelError(f"{path} was made by another version: fit it again with notebook 09")
-    networks = tuple(_load_network(arrays, number) for number in range(card["networks"]))
-    linear = (
-        LinearModel(arrays[f"{name}.weights"], arrays[f"{name}.bias"])
-        for name in ("alone", "against_baseline")
-    )
-    return EmotionModel(arrays["classes"], *linear, networks)
+        version = (card["format"], card["features"])
+    except Exception as error:  # a damaged archive may fail anywhere inside
+        raise ModelError(f"{path} is no emotion model: {again}") from error
+    if version != (_FORMAT, len(FUNCTIONALS)):
+        raise ModelError(f"{path} was made by another version: {again}")
+    try:
+        networks = tuple(_load_network(arrays, number) for number in range(card["networks"]))
+        linear = (
+            LinearModel(arrays[f"{name}.weights"], arrays[f"{name}.bias"])
+            for name in ("alone", "against_baseline")
+        )
+        return EmotionModel(arrays["classes"], *linear, networks)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path} is no emotion model: {again}") from error
 
 
 def _load_network(arrays: dict[str, np.ndarray], number: int):

@@ -19,6 +19,9 @@ MODULATION_HZ = (0.3, 1, 2, 3, 4.5, 6.5, 9, 13, 18, 25)
 MODULATION_BANDS = 10
 """Groups of neighbouring mel bands whose rhythm is looked at."""
 
+_LEAST = 1e-3
+"""Smaller deviations are rounding, not speech."""
+
 _QUANTILES = (*(f"p{percent:02d}" for percent in PERCENTILES), "range_95_05", "range_75_25")
 _STATISTICS = ("mean", "deviation", *_QUANTILES, "slope", "skewness")
 _PITCH = (
@@ -100,7 +103,7 @@ def _statistics(values: np.ndarray) -> np.ndarray:
     centred = values - mean[:, None]
     squares = centred * centred
     deviation = np.sqrt(squares.mean(axis=1))
-    skewness = (squares * centred).mean(axis=1) / np.maximum(deviation, 1e-6) ** 3
+    skewness = (squares * centred).mean(axis=1) / np.maximum(deviation, _LEAST) ** 3
     time = np.linspace(-1, 1, values.shape[1], dtype=np.float32)
     slope = centred @ time / max(float(time @ time), 1e-6)
     return np.concatenate([mean, deviation, _quantiles(values).ravel(), slope, skewness])
@@ -140,9 +143,9 @@ def _describe_kinds(frames: Frames) -> list[np.ndarray]:
 def _correlate(values: np.ndarray) -> np.ndarray:
     related = values[MEL_BANDS:]
     centred = related - related.mean(axis=1, keepdims=True)
-    length = np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
-    centred = centred / np.maximum(length, 1e-6)
-    return (centred @ centred.T)[np.triu_indices(len(related), 1)]
+    deviation = np.sqrt(np.square(centred).mean(axis=1, keepdims=True))
+    centred = centred / np.maximum(deviation, _LEAST)
+    return (centred @ centred.T)[np.triu_indices(len(related), 1)] / related.shape[1]
 
 
 def _describe_pitch(frames: Frames) -> np.ndarray:

@@ -33,10 +33,16 @@ CROP_FRAMES = 150
 FLOOR_DB = -60.0
 """Below the level of the voice nothing is looked at."""
 
+LEAST_DEVIATION_DB = 1.0
+"""A band that never changes in training is scaled as if it did."""
+
 GROUPS, GROUP_SIZE = 3, 16
 """A batch holds this many speakers with this many utterances each, so that each has a baseline."""
 
 LEARNING_RATE, WEIGHT_DECAY, DROPOUT = 2e-3, 1e-2, 0.5
+SHORTEST_CYCLE = 8
+"""Steps that one cycle of the learning rate takes at least."""
+
 LABEL_SMOOTHING, MIXUP = 0.1, 0.3
 MASK_BANDS, MASK_FRAMES = 8, 25
 TEMPO, NOISE_DB, DISTORTED_SHARE = 0.08, (-50.0, -25.0), 0.25
@@ -109,7 +115,7 @@ class TrainedNetwork:
         """Embed utterances of any length, each shape (bands, frames): (utterances, embedding)."""
         with torch.inference_mode():
             rows = [self.network.embed(self._prepare(spectrum)) for spectrum in spectra]
-            return torch.cat(rows).numpy()
+            return torch.cat([torch.empty(0, EMBEDDING), *rows]).numpy()
 
     def predict_proba(self, embeddings: np.ndarray) -> np.ndarray:
         """Give the probability of each emotion, shape (utterances, classes), each on its own."""
@@ -134,12 +140,17 @@ class TrainedNetwork:
         """Undo `arrays`.
 
         Raises:
-            RuntimeError: where the arrays are not those of this network
+            ValueError: where the arrays are not those of this network
         """
+        if missing := {"alone.bias", "input.mean", "input.deviation"} - set(arrays):
+            raise ValueError(f"the network lacks {sorted(missing)}")
         state = {name: torch.from_numpy(value.astype(np.float32)) for name, value in arrays.items()}
         mean, deviation = (state.pop(f"input.{name}").numpy() for name in ("mean", "deviation"))
         network = EmotionNetwork(len(state["alone.bias"]))
-        network.load_state_dict(state)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"not the arrays of this network: {error}") from error
         return cls(network.eval(), mean, deviation)
 
     def _prepare(self, spectrum: np.ndarray) -> Tensor:
@@ -182,7 +193,7 @@ def train_network(
     torch.manual_seed(seed)
     frames = np.concatenate([np.maximum(item, FLOOR_DB) for item in variants[0]], axis=1)
     mean = frames.mean(axis=1, keepdims=True)
-    deviation = frames.std(axis=1, keepdims=True) + 1e-3
+    deviation = np.maximum(frames.std(axis=1, keepdims=True) + 1e-3, LEAST_DEVIATION_DB)
     batches = _Batches(variants, labels, speakers, mean, deviation, classes, seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = EmotionNetwork(classes).to(device, memory_format=torch.channels_last)
@@ -192,9 +203,9 @@ def train_network(
         use_buffers=True,
     )
     optimiser = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    steps = epochs * batches.per_epoch
+    steps = max(SHORTEST_CYCLE, epochs * batches.per_epoch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, steps, pct_start=0.25)
-    counts = np.bincount(labels, minlength=classes)
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
     prior = torch.from_numpy(np.log(counts / counts.sum()).astype(np.float32)).to(device)
     network.train()
     for _ in progress(range(epochs), "Network"):

@@ -62,7 +62,7 @@ def assert_well_formed(frames: Frames, count: int) -> None:
     for each in (frames.active, frames.pitch_hz, frames.harmonicity):
         assert each.shape == (count,)
     assert frames.active.dtype == bool
-    for each in (frames.values, frames.pitch_hz, frames.harmonicity, frames.level_db):
+    for each in (frames.values, frames.pitch_hz, frames.harmonicity):
         assert np.isfinite(each).all()
 
 
@@ -172,31 +172,19 @@ def test_the_level_is_the_90th_percentile_of_the_active_frames(noisy_voice):
     assert np.percentile(row(frames, "energy"), 90) == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.xfail(reason="level_db is of the spectrum's sum, 41 to 61 dB above that of full scale")
-@pytest.mark.parametrize("sampling_rate", RATES)
-@pytest.mark.parametrize("peak", [1.0, 0.1])
-def test_the_level_is_that_of_a_sine_in_db_of_full_scale(peak, sampling_rate):
-    times = np.arange(sampling_rate) / sampling_rate
-    sine = peak * np.sin(2 * np.pi * 500 * times)
-    expected = 20 * np.log10(np.sqrt(np.mean(sine**2)))
-    assert describe_frames(sine, sampling_rate).level_db == pytest.approx(expected, abs=0.3)
-
-
 @pytest.mark.parametrize("gain_db", [-20, -12, -6, 6, 12, 20])
 @pytest.mark.parametrize(
     "signal", [make_tone(123), make_voice(2, seed=1)], ids=["tone", "voice with pauses"]
 )
-def test_a_gain_changes_the_level_alone(signal, gain_db):
+def test_a_gain_changes_nothing(signal, gain_db):
     before = describe_frames(signal, 8000)
     after = describe_frames(signal * 10 ** (gain_db / 20), 8000)
-    assert after.level_db - before.level_db == pytest.approx(gain_db, abs=1e-3)
     np.testing.assert_array_equal(after.active, before.active)
     np.testing.assert_allclose(after.values, before.values, atol=0.01)
     np.testing.assert_allclose(after.pitch_hz, before.pitch_hz, rtol=1e-4)
     np.testing.assert_allclose(after.harmonicity, before.harmonicity, atol=1e-4)
 
 
-@pytest.mark.xfail(reason="the energy of digital silence has no floor relative to the voice")
 @pytest.mark.parametrize("gain_db", [-20, -12, 12, 20])
 def test_a_gain_changes_no_level_in_a_muted_pause(gain_db):
     muted = np.concatenate([make_tone(150), np.zeros(4000), make_tone(150)])
@@ -259,12 +247,7 @@ def test_noise_is_not_voiced_and_a_tone_is():
     assert describe_frames(make_tone(140), 8000).harmonicity.min() > 0.9
 
 
-BINS = pytest.mark.xfail(reason="the level is a sum over bins, whose width depends on the rate")
-
-
-@pytest.mark.parametrize(
-    "sampling_rate", [rate if rate < 20_000 else pytest.param(rate, marks=BINS) for rate in RATES]
-)
+@pytest.mark.parametrize("sampling_rate", RATES)
 def test_the_same_sound_gives_nearly_the_same_frames_at_every_sampling_rate(sampling_rate):
     phone = describe_frames(make_sweep(), 8000)
     wide = describe_frames(make_sweep(sampling_rate), sampling_rate)

@@ -241,13 +241,7 @@ def test_speakers_with_few_utterances_are_judged_alone(either, heard):
 
 
 @pytest.mark.parametrize("speakers", [None, []])
-@pytest.mark.parametrize(
-    "fixture",
-    [
-        "model",
-        pytest.param("networked", marks=pytest.mark.xfail(reason="TrainedNetwork.embed of none")),
-    ],
-)
+@pytest.mark.parametrize("fixture", ["model", "networked"])
 def test_no_recordings_give_no_rows(request, fixture, speakers):
     judge = request.getfixturevalue(fixture)
     assert judge.predict_proba([], speakers=speakers).shape == (0, 3)

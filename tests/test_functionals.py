@@ -39,7 +39,6 @@ def make_frames(count=100, *, seed=0, active=None, harmonicity=None, pitch_hz=No
         np.ones(count, bool) if active is None else np.asarray(active, bool),
         generator.uniform(80, 400, count) if pitch_hz is None else np.asarray(pitch_hz, float),
         np.broadcast_to(np.asarray(harmonicity, float), count),
-        -20.0,
     )
 
 
@@ -280,15 +279,9 @@ def test_a_level_of_all_rows_moves_the_places_and_not_the_spreads():
         np.testing.assert_allclose(rows(moved, statistic), rows(named, statistic), atol=1e-3)
 
 
-ROUNDED = pytest.mark.xfail(reason="a mean in float32 is a little off, which looks like a spread")
-
-
 @pytest.mark.parametrize(
     "count, value",
-    [
-        *((count, value) for count in (1, 10, 100, 999) for value in (0.0, 0.25, -90.0)),
-        *(pytest.param(count, 90.1, marks=ROUNDED) for count in (10, 100, 999)),
-    ],
+    [(count, value) for count in (1, 10, 100, 999) for value in (0.0, 0.25, 90.1, -90.0)],
 )
 def test_a_descriptor_that_stays_the_same_has_no_spread_skewness_or_correlation(count, value):
     frames = make_frames(count)
@@ -327,7 +320,6 @@ def any_frames(draw) -> Frames:
         active,
         draw(arrays(float, count, elements=st.floats(60, 500))),
         draw(arrays(float, count, elements=st.floats(-1, 1.5))),
-        draw(st.floats(-150, 50)),
     )
 
 

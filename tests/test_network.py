@@ -114,7 +114,6 @@ def test_the_spectra_stay_as_they_are(trained, spectra):
         np.testing.assert_array_equal(spectrum, copy)
 
 
-@pytest.mark.xfail(reason="embed concatenates a list that is empty")
 def test_no_utterances_have_no_embeddings(trained):
     embeddings = trained.embed([])
     assert embeddings.shape == (0, EMBEDDING)
@@ -161,26 +160,19 @@ def test_a_network_comes_back_from_its_arrays(trained, spectra):
         np.testing.assert_array_equal(value, arrays[name])
 
 
-LEAK = pytest.mark.xfail(reason="from_arrays raises KeyError for some arrays that are missing")
-
-
 @pytest.mark.parametrize(
     "lost",
-    [
-        "convolutions.0.weight",
-        "attention.bias",
-        *(pytest.param(name, marks=LEAK) for name in ("alone.bias", "input.mean")),
-    ],
+    ["convolutions.0.weight", "attention.bias", "alone.bias", "input.mean"],
 )
 def test_arrays_that_lack_one_are_refused(trained, lost):
     lacking = {name: value for name, value in trained.arrays().items() if name != lost}
-    with pytest.raises(RuntimeError, match=lost):
+    with pytest.raises(ValueError, match=lost):
         TrainedNetwork.from_arrays(lacking)
 
 
 @pytest.mark.parametrize("wrong", ["convolutions.0.weight", "alone.bias"])
 def test_arrays_of_another_shape_are_refused(trained, wrong):
-    with pytest.raises(RuntimeError, match=r"convolutions\.0\.weight|alone\.weight"):
+    with pytest.raises(ValueError, match=r"convolutions\.0\.weight|alone\.weight"):
         TrainedNetwork.from_arrays({**trained.arrays(), wrong: np.zeros((7, 7, 7), np.float16)})
 
 
@@ -192,13 +184,7 @@ def test_speakers_with_any_number_of_utterances_train(count, speakers):
     assert all(np.isfinite(value).all() for value in trained.arrays().values())
 
 
-@pytest.mark.parametrize(
-    "epochs",
-    [
-        *(1, 2, 3, 5, 8),
-        pytest.param(4, marks=pytest.mark.xfail(reason="OneCycleLR divides by zero at 4 steps")),
-    ],
-)
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 5, 8])
 def test_any_number_of_epochs_trains(epochs):
     trained = train(epochs=epochs, count=4, frames=8)
     assert all(np.isfinite(value).all() for value in trained.arrays().values())
@@ -229,7 +215,6 @@ def test_silence_and_utterances_that_are_all_alike_train():
         assert np.isfinite(getattr(trained, judge)(trained.embed(spectra))).all()
 
 
-@pytest.mark.xfail(reason="a band at the floor in the first variant has a deviation of 0.001 dB")
 def test_a_band_that_only_some_variants_fill_keeps_numbers_small():
     spectra, labels, names = make_spectra()
     narrow = [np.where(np.arange(MEL_BANDS)[:, None] < 30, each, -90) for each in spectra]
