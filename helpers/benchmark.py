@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark from a command line."""
     options = _parse(arguments)
     try:
+        _check(options)
         models = FoldModels(
             load_corpus(options.corpus),
             folder=options.results / "models",
@@ -60,7 +61,7 @@ def report_corpus(benchmark: CorpusBenchmark, results: Path) -> None:
     for task in ("emotions", "upset"):
         _show(benchmark.table(task), task, results)
         for baseline in (ALONE, AGAINST_BASELINE):
-            key = (benchmark.best_model, baseline, MU_LAW, SPEAKERS)
+            key = (benchmark.fullest_model, baseline, MU_LAW, SPEAKERS)
             evaluation = getattr(benchmark, task)[key]
             name = f"{task}, {', '.join(key)}"
             report = evaluation.report.reset_index(names="class")
@@ -89,6 +90,14 @@ def report_speed(models: FoldModels, results: Path) -> None:
     model = models.fit(train)
     _show(time_model(model, recordings), "speed: one recording, one core", results)
     _show(models.list_trainings(), "speed: training of each kept network", results)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Notice before the first hour what would stop the benchmark after it."""
+    if options.networks:
+        import helpers.network  # noqa: F401
+    if options.calls and not options.calls.is_dir():
+        raise CallEmotionError(f"{options.calls} is no folder: --calls takes the one with the zips")
 
 
 def _show(table: pd.DataFrame, name: str, results: Path) -> None:

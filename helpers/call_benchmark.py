@@ -16,6 +16,7 @@ from helpers.conversion import convert_recordings, read_conversions
 from helpers.customers import read_customers
 from helpers.dataset import VERDICT_KINDS, Dataset, build_dataset
 from helpers.emotion import EmotionModel
+from helpers.errors import CallEmotionError
 from helpers.evaluation import Evaluation, divide, evaluate
 from helpers.features import CLASSIC, FeatureSet, call_features
 from helpers.fold_models import FoldModels
@@ -23,7 +24,7 @@ from helpers.functionals import FUNCTIONALS
 from helpers.progress import progress
 from helpers.records import build_records
 from helpers.segments import KINDS
-from helpers.training import make_classifier, make_earlier
+from helpers.training import EMOTION_STRENGTH, VOICE_STRENGTH, make_classifier, make_earlier
 from helpers.workspace import Workspace
 
 VOICES = ("customer", "agent")
@@ -67,7 +68,11 @@ def benchmark_calls(
     for name, fitted in _fit_without_voices(phone, folder, workspace, models, jobs).items():
         emotions = _describe(phone, workspace, lambda path, fitted=fitted: _asked(fitted[path]))
         both = np.concatenate([phone.features, emotions.features], axis=1)
-        steps[f"{name} alone, linear"] = (emotions, VERDICT_KINDS, partial(_make_linear, 0.1))
+        steps[f"{name} alone, linear"] = (
+            emotions,
+            VERDICT_KINDS,
+            partial(_make_linear, EMOTION_STRENGTH),
+        )
         chosen = (Dataset(both, phone.segments), VERDICT_KINDS, make_classifier)
         steps[f"{name} and functionals, chosen (default)"] = chosen
     return {
@@ -104,6 +109,11 @@ def _fit_without_voices(
     }
     voices = _find_voices(calls, folder, workspace, set(fold_of_voice))
     left_out = {path: frozenset(map(fold_of_voice.get, each)) for path, each in voices.items()}
+    if len(tests) in map(len, left_out.values()):
+        raise CallEmotionError(
+            f"some calls have voices in each of the corpus's {len(tests)} folds, so that no model "
+            "is left that has not heard them: take a corpus with more speakers"
+        )
 
     def fit(without: frozenset[int]) -> EmotionModel:
         kept = [test for number, test in enumerate(tests) if number not in without]
@@ -120,15 +130,17 @@ def _fit_without_voices(
 def _find_voices(
     calls: Dataset, folder: Path, workspace: Workspace, speakers: set[str]
 ) -> dict[str, list[str]]:
-    """Find which speakers of the corpus each call is of, by path; none where numbers say none."""
-    by_number = {speaker.rsplit("-", 1)[-1].lstrip("0"): speaker for speaker in sorted(speakers)}
+    """Find which speakers of the corpus a call may be of, by path: all who have its numbers."""
+    by_number: dict[str, list[str]] = {}
+    for speaker in sorted(speakers):
+        by_number.setdefault(speaker.rsplit("-", 1)[-1].lstrip("0"), []).append(speaker)
     tables = [read_customers(folder, column=column) for column in VOICES]
     sources = read_conversions(workspace).set_index("path")["source"]
     return {
         path: [
-            by_number[number]
+            speaker
             for table in tables
-            if (number := table.customer_of(sources[path]).lstrip("0")) in by_number
+            for speaker in by_number.get(table.customer_of(sources[path]).lstrip("0"), [])
         ]
         for path in calls.segments["path"].unique()
     }
@@ -147,5 +159,5 @@ def _asked(model: EmotionModel) -> FeatureSet:
     return FeatureSet("emotions", (), partial(pool_emotions, model))
 
 
-def _make_linear(strength: float = 0.001) -> Pipeline:
+def _make_linear(strength: float = VOICE_STRENGTH) -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))

@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers.audio import check_duration, open_recording, to_mono
 from helpers.channel import TELEPHONE_RATE
 from helpers.emotion import EmotionModel
 from helpers.errors import AudioError
-from helpers.features import PHONE, FeatureSet, phone_features
+from helpers.features import PHONE, FeatureSet, phone_features, read_segments
 from helpers.hearing import hear_signals, to_telephone_rate
 from helpers.progress import progress
-from helpers.segments import split_call
 from helpers.turns import find_turns
 
 STRONGEST = 3
@@ -30,13 +28,16 @@ POOLS = (
 )
 """Ways to sum up the answers over a segment's turns; the logarithm hears what never happened."""
 
+VERSION = 1
+"""Raised whenever turns or pools are made in another way, so that no cached feature is mixed in."""
+
 _LEAST = 1e-3
 
 ACTED_BANNER = (
     "This upset score is a cold start: the model behind it learned from acted speech alone, not "
     "from one of your calls. Published models that move from one corpus to another get 25 to 50 % "
-    "of the emotions right. Use it to choose what to listen to first, not to judge a call; it is "
-    "replaced as soon as calls with a status have trained a model."
+    "of the emotions right (EmoBox 2024). Use it to choose what to listen to first, not to judge a "
+    "call; it is replaced as soon as calls with a status have trained a model."
 )
 """Said beside every upset score."""
 
@@ -52,7 +53,7 @@ def emotion_feature_set(model: EmotionModel) -> FeatureSet:
     """
     columns = (*model.classes_, "upset")
     return FeatureSet(
-        f"{PHONE.name}-emotions-{model.fingerprint}",
+        f"{PHONE.name}-emotions-{VERSION}-{model.fingerprint}",
         (*PHONE.names, *(f"emotion_{column}_{pool}" for pool in POOLS for column in columns)),
         partial(_describe, model),
     )
@@ -124,13 +125,11 @@ def _judge_turns(
 
 def _score(path: Path, model: EmotionModel) -> dict[str, object]:
     try:
-        with open_recording(path) as recording:
-            check_duration(recording)
-            _, start_s, duration_s = split_call(recording.duration_s)[-1]
-            signal = to_mono(recording.read(start_s=start_s, duration_s=duration_s))
-            turns, answers = _judge_turns(model, signal, recording.sampling_rate)
+        call = read_segments(path)
     except AudioError as error:
         return {"path": str(path), "upset": np.nan, "at_s": np.nan, "error": str(error)}
+    start_s = call.segments[-1].start_s
+    turns, answers = _judge_turns(model, call.signals[-1], call.sampling_rate)
     upset = answers[:, -1]
     at_s = start_s + turns[int(upset.argmax())].start_s
     score = np.sort(upset)[-STRONGEST:].mean()

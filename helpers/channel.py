@@ -21,16 +21,6 @@ BAND_HZ = (300.0, 3400.0)
 CODECS = ("none", "mu-law", "a-law", "gsm")
 """No codec, the two laws of ITU-T G.711, and GSM 06.10 full rate."""
 
-CHANNELS = {
-    "clean": None,
-    "telephone": {"codec": "mu-law"},
-    "a-law": {"codec": "a-law"},
-    "gsm": {"codec": "gsm"},
-    "noisy": {"codec": "mu-law", "noise_db": -40.0},
-    "quiet": {"codec": "mu-law", "gain_db": -20.0},
-}
-"""Lines to report on: keyword arguments of `simulate_telephone`, or `None` for no line at all."""
-
 CODEC_SHARES = {"mu-law": 0.6, "a-law": 0.15, "gsm": 0.15, "none": 0.1}
 """How often `draw_telephone` draws each codec."""
 

@@ -18,7 +18,7 @@ from helpers.hearing import LINES, MU_LAW, read_recording
 from helpers.progress import progress
 from helpers.training import make_earlier
 
-EARLIER = "180 means + perceptron"
+CLASSIC_PERCEPTRON = "180 means + perceptron"
 """The recipe of the tutorials, as a baseline."""
 
 LIGHT, FULL = "light", "light + network"
@@ -75,7 +75,7 @@ class CorpusBenchmark:
         return pd.DataFrame(rows)
 
     @property
-    def best_model(self) -> str:
+    def fullest_model(self) -> str:
         """The last model that was added: the one with networks where there is one."""
         return list(self.emotions)[-1][0]
 
@@ -113,7 +113,7 @@ def benchmark_corpus(models: FoldModels, *, jobs: int = -1) -> CorpusBenchmark:
     earlier = _earlier_learner(models)
     light = partial(_learn, models, 0)
     for split in _SPLITS:
-        run(EARLIER, earlier, [(ALONE, MU_LAW)], split)
+        run(CLASSIC_PERCEPTRON, earlier, [(ALONE, MU_LAW)], split)
         run(LIGHT, light, lines, split)
     if models.networks:
         run(FULL, partial(_learn, models, models.networks), lines, SPEAKERS)
@@ -122,9 +122,10 @@ def benchmark_corpus(models: FoldModels, *, jobs: int = -1) -> CorpusBenchmark:
 
 def _run(benchmark, models, name, learn, columns, split, *, jobs) -> None:
     clock = perf_counter()
+    key = _SPLITS[split]
     groups = np.arange(len(models.labels)) if split == RANDOM else models.groups
     predicted = cross_validate(
-        learn, models.labels, groups=groups, split=_SPLITS[split], seed=models.seed, jobs=jobs
+        learn, models.labels, groups=groups, split=key, seed=models.seed, jobs=jobs
     )
     benchmark.seconds[name, split] = perf_counter() - clock
     rows = models.table[["path"]].assign(group=groups)
@@ -132,11 +133,11 @@ def _run(benchmark, models, name, learn, columns, split, *, jobs) -> None:
     for number, column in enumerate(columns):
         emotions, upset = predicted[:, number].T
         benchmark.emotions[name, *column, split] = Evaluation(
-            split, rows.assign(true=models.labels, predicted=emotions), classes, "emotions"
+            key, rows.assign(true=models.labels, predicted=emotions), classes, "emotions"
         )
         true = name_upset(np.isin(models.labels, UPSET))
         benchmark.upset[name, *column, split] = Evaluation(
-            split, rows.assign(true=true, predicted=upset), ("upset", "not upset"), "upset"
+            key, rows.assign(true=true, predicted=upset), ("upset", "not upset"), "upset"
         )
 
 

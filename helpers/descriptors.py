@@ -69,6 +69,11 @@ class Frames:
     pitch_hz: np.ndarray
     harmonicity: np.ndarray
 
+    @property
+    def voiced(self) -> np.ndarray:
+        """Shape (frames,), whether somebody speaks with a pitch."""
+        return self.active & (self.harmonicity > VOICED)
+
 
 def describe_frames(signal: np.ndarray, sampling_rate: int) -> Frames:
     """Measure every frame of a signal.
@@ -139,7 +144,7 @@ def _mel_bank(hertz: np.ndarray) -> np.ndarray:
     rising = (hertz - edges[:-2, None]) / np.diff(edges)[:-1, None]
     falling = (edges[2:, None] - hertz) / np.diff(edges)[1:, None]
     bank = np.clip(np.minimum(rising, falling), 0, None)
-    return bank / bank.sum(axis=1, keepdims=True)
+    return bank / np.maximum(bank.sum(axis=1, keepdims=True), _TINY)
 
 
 def _cut(signal: np.ndarray, grid: _Grid) -> np.ndarray:

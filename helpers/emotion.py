@@ -18,7 +18,7 @@ from helpers.errors import CallEmotionError
 from helpers.hearing import Heard, hear_corpus, hear_recordings
 
 STRENGTH = 0.003
-"""Inverse regularisation of the light model (scikit-learn's C), fixed and not searched."""
+"""Inverse regularisation of the light model (scikit-learn's C), from trials on RAVDESS."""
 
 BASELINE_UTTERANCES = 5
 """From this many utterances of a speaker on, each is compared with all of them."""
@@ -101,13 +101,22 @@ class EmotionModel:
         features = heard.features
         log_proba = LIGHT_SHARE * self.alone.log_proba(features)
         embeddings = [network.embed(heard.spectra) for network in self.networks]
-        log_proba += self._network_log_proba(embeddings, "predict_proba", len(features))
+        log_proba += _average_log(
+            [
+                network.predict_proba(embedding)
+                for network, embedding in zip(self.networks, embeddings, strict=True)
+            ]
+        )
         for rows in _baselines(speakers):
             log_proba[rows] = LIGHT_SHARE * self.against_baseline.log_proba(
                 standardise(features[rows])
             )
-            own = [embedding[rows] for embedding in embeddings]
-            log_proba[rows] += self._network_log_proba(own, "predict_against_baseline", len(rows))
+            log_proba[rows] += _average_log(
+                [
+                    network.predict_against_baseline(embedding[rows])
+                    for network, embedding in zip(self.networks, embeddings, strict=True)
+                ]
+            )
         share = 1 if self.networks else 1 / LIGHT_SHARE
         return np.exp(_log_softmax(log_proba * share))
 
@@ -140,12 +149,6 @@ class EmotionModel:
         """Give the light part alone."""
         return EmotionModel(self.classes_, self.alone, self.against_baseline)
 
-    def _network_log_proba(self, embeddings: list, method: str, count: int) -> np.ndarray:
-        total = np.zeros((count, len(self.classes_)))
-        for network, embedding in zip(self.networks, embeddings, strict=True):
-            total += np.log(getattr(network, method)(embedding) + 1e-6) / len(self.networks)
-        return total
-
 
 def fit_emotion_model(
     table: pd.DataFrame,
@@ -171,7 +174,8 @@ def fit_emotion_model(
         the model; `classes_` are the emotions of the table, in the order of `EMOTIONS`
 
     Raises:
-        CallEmotionError: where there are fewer than two emotions or a column is missing
+        CallEmotionError: see `check_table`
+        AudioError: where a recording cannot be read
         ImportError: where networks are asked for and PyTorch is missing
     """
     check_table(table)
@@ -195,6 +199,13 @@ def fit_heard(
         networks: see `fit_emotion_model`
         epochs: see `fit_emotion_model`
         seed: see `fit_emotion_model`
+
+    Returns:
+        see `fit_emotion_model`
+
+    Raises:
+        CallEmotionError: see `check_table`
+        ImportError: where networks are asked for and PyTorch is missing
     """
     check_table(table)
     known = [emotion.name for emotion in EMOTIONS]
@@ -216,12 +227,18 @@ def check_table(table: pd.DataFrame) -> None:
     """Refuse a table that nothing can be learned from.
 
     Raises:
-        CallEmotionError: where there are fewer than two emotions or a column is missing
+        CallEmotionError: where there are fewer than two emotions, one that is none of `EMOTIONS`,
+            or a column is missing
     """
     if missing := {"path", "emotion", "speaker"} - set(table.columns):
         raise CallEmotionError(
             f"the table lacks {sorted(missing)}; expected path, emotion and speaker, as "
             "load_corpus gives them"
+        )
+    if unknown := set(table["emotion"]) - {emotion.name for emotion in EMOTIONS}:
+        raise CallEmotionError(
+            f"the table holds the emotions {sorted(unknown)}, which are none of "
+            f"{', '.join(emotion.name for emotion in EMOTIONS)}"
         )
     if table["emotion"].nunique() < 2:
         raise CallEmotionError(
@@ -256,7 +273,7 @@ def _fit_networks(heard, labels, speakers, networks, epochs, seed) -> tuple:
         labels,
         speakers,
         classes=len(np.unique(labels)),
-        epochs=epochs or EPOCHS,
+        epochs=EPOCHS if epochs is None else epochs,
     )
     return tuple(train(seed=seed + number) for number in range(networks))
 
@@ -267,6 +284,10 @@ def _baselines(speakers: Sequence[str] | None) -> list[np.ndarray]:
     names = np.asarray(speakers)
     rows = (np.flatnonzero(names == name) for name in np.unique(names))
     return [each for each in rows if len(each) >= BASELINE_UTTERANCES]
+
+
+def _average_log(answers: list[np.ndarray]) -> np.ndarray | float:
+    return np.mean([np.log(answer + 1e-6) for answer in answers], axis=0) if answers else 0.0
 
 
 def _log_softmax(values: np.ndarray) -> np.ndarray:

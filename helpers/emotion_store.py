@@ -64,5 +64,9 @@ def _load_network(arrays: dict[str, np.ndarray], number: int):
     from helpers.network import TrainedNetwork
 
     prefix = f"network_{number}."
-    own = {name.removeprefix(prefix): value for name, value in arrays.items() if prefix in name}
+    own = {
+        name.removeprefix(prefix): value
+        for name, value in arrays.items()
+        if name.startswith(prefix)
+    }
     return TrainedNetwork.from_arrays(own)

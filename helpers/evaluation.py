@@ -8,12 +8,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from sklearn.base import BaseEstimator
 from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-from sklearn.neighbors import NearestNeighbors
 
 from helpers.dataset import VERDICT_KINDS, Dataset
 from helpers.errors import CallEmotionError
@@ -34,14 +31,14 @@ BOOTSTRAP_ROUNDS = 1000
 
 
 CEILINGS = {
-    "emotions": (0.85, "fully trained large networks on unseen actors get about 0.82"),
-    "upset": (0.90, "voice and words together get 0.89 on real calls, voice alone 0.83"),
+    "emotions": (0.85, "large networks, fully trained, get 0.82 of RAVDESS (Luna-Jimenez 2021)"),
+    "upset": (
+        0.90,
+        "voice and words together get 0.89 of anger in real calls, voice alone 0.83",
+    ),
     "statuses": (0.83, "two classes, not three, get at most 0.83 from the voice in real calls"),
 }
 """Scores above which a leak is likelier than a discovery, and what is published, by task."""
-
-DUPLICATE_CORRELATION = 0.9995
-"""Recordings whose standardised features correlate more than this are the same recording."""
 
 Learn = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
@@ -97,7 +94,7 @@ class Evaluation:
             zero_division=0,
         )
         table = pd.DataFrame({name: report[name] for name in self.classes}).T
-        return table.round(2).astype({"support": int}).rename(columns={"support": "calls"})
+        return table.round(2).astype({"support": int}).rename(columns={"support": "recordings"})
 
     @property
     def confusion(self) -> pd.DataFrame:
@@ -228,49 +225,28 @@ def cross_validate(
 def divide(
     labels: Sequence[str], *, groups: Sequence[str], split: str, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Divide rows into folds; see `cross_validate`.
+    """Divide rows into folds; for the arguments see `cross_validate`.
 
     Returns:
         numbers of the training rows and of the test rows, for each fold
+
+    Raises:
+        ValueError: where the split is none of `SPLITS`
+        CallEmotionError: where there are too few groups to hold some out
     """
+    if split not in SPLITS:
+        raise ValueError(f"split is {split!r}, expected one of {list(SPLITS)}")
     groups_by_label = pd.Series(groups).groupby(labels).nunique()
     folds = min(FOLDS, int(groups_by_label.min()), len(np.unique(groups)))
     if folds < 2 or len(groups_by_label) < 2:
         raise CallEmotionError(
-            f"too few calls to hold some out: {groups_by_label.to_dict()} by class; expected two "
-            "classes or more with two different customers each. Add recordings and run again"
+            f"too few customers to hold some out: {groups_by_label.to_dict()} by class; "
+            "expected two classes or more with two customers (or speakers) each. Add recordings"
         )
     if split == "segment":
         return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(groups, labels))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return list(splitter.split(groups, labels, groups))
-
-
-def join_duplicates(groups: Sequence[str], features: np.ndarray) -> np.ndarray:
-    """Join the groups of which recordings are nearly the same, so that no copy is on both sides.
-
-    Args:
-        groups: name of each recording's group
-        features: shape (recordings, features)
-
-    Returns:
-        names of the joined groups: the first name, in alphabetical order, of those joined
-    """
-    names, numbers = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-9)
-    scaled = scaled - scaled.mean(axis=1, keepdims=True)
-    search = NearestNeighbors(radius=1 - DUPLICATE_CORRELATION, metric="cosine").fit(scaled)
-    neighbours = search.radius_neighbors(return_distance=False)
-    first = np.repeat(np.arange(len(features)), [len(each) for each in neighbours])
-    second = np.concatenate(neighbours).astype(int)
-    links = coo_array(
-        (np.ones(len(first)), (numbers[first], numbers[second])), shape=(len(names),) * 2
-    )
-    _, joined = connected_components(links, directed=False)
-    leaders = {}
-    for name, component in zip(names, joined, strict=True):
-        leaders.setdefault(component, name)
-    return np.array([leaders[joined[number]] for number in numbers], dtype=object)
 
 
 def group_segments(dataset: Dataset, split: str) -> np.ndarray:

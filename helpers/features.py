@@ -11,7 +11,7 @@ from helpers.audio import SILENCE_PEAK, check_duration, open_recording, to_mono
 from helpers.descriptors import describe_frames
 from helpers.errors import AudioError
 from helpers.functionals import FUNCTIONALS, summarise
-from helpers.segments import split_call
+from helpers.segments import Segment, split_call
 
 CLASSIC_RATE = 22_050
 """Rate in Hz that the classic features bring segments to, the default of their recipe."""
@@ -35,7 +35,21 @@ class FeatureSet(NamedTuple):
     describe: Callable[[Sequence[np.ndarray], int], np.ndarray]
 
 
-def call_features(path: Path | str, *, feature_set: "FeatureSet | None" = None) -> np.ndarray:
+class CallSegments(NamedTuple):
+    """A call's segments, as they are listened to.
+
+    Attributes:
+        segments: where they are in the call
+        signals: mono, each of shape (samples,)
+        sampling_rate: of the signals, in Hz
+    """
+
+    segments: tuple[Segment, ...]
+    signals: list[np.ndarray]
+    sampling_rate: int
+
+
+def call_features(path: Path | str, *, feature_set: FeatureSet | None = None) -> np.ndarray:
     """Describe the segments of one call.
 
     Only the segments are read, so an hour costs what 45 s cost. Two channels are mixed.
@@ -50,16 +64,29 @@ def call_features(path: Path | str, *, feature_set: "FeatureSet | None" = None) 
     Raises:
         AudioError: where the recording cannot be read, is shorter than a second or silent
     """
+    call = read_segments(path)
+    return (feature_set or PHONE).describe(call.signals, call.sampling_rate)
+
+
+def read_segments(path: Path | str) -> CallSegments:
+    """Read the segments of one call, two channels mixed.
+
+    Args:
+        path: any recording that `helpers.audio.open_recording` reads
+
+    Raises:
+        AudioError: where the recording cannot be read, is shorter than a second or silent
+    """
     with open_recording(path) as recording:
         check_duration(recording)
-        sampling_rate = recording.sampling_rate
+        segments = split_call(recording.duration_s)
         signals = [
             to_mono(recording.read(start_s=segment.start_s, duration_s=segment.duration_s))
-            for segment in split_call(recording.duration_s)
+            for segment in segments
         ]
     if all(np.ptp(signal) < 2 * SILENCE_PEAK for signal in signals):
         raise AudioError("silent: nothing is heard in the segments that are judged")
-    return (feature_set or PHONE).describe(signals, sampling_rate)
+    return CallSegments(segments, signals, recording.sampling_rate)
 
 
 def phone_features(signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:

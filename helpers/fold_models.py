@@ -10,9 +10,9 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 
+from helpers.duplicates import join_duplicates
 from helpers.emotion import EmotionModel, fit_heard
 from helpers.emotion_store import load_emotion_model, save_emotion_model
-from helpers.evaluation import join_duplicates
 from helpers.files import write_json
 from helpers.hearing import CLEAN, hear_corpus
 

@@ -5,7 +5,7 @@ from itertools import combinations, pairwise
 import numpy as np
 from scipy.fft import dct, rfft
 
-from helpers.descriptors import DESCRIPTORS, HOP_S, MEL_BANDS, VOICED, Frames
+from helpers.descriptors import DESCRIPTORS, HOP_S, MEL_BANDS, Frames
 
 PERCENTILES = (5, 25, 50, 75, 95)
 """Percentiles that are taken of every descriptor."""
@@ -127,7 +127,7 @@ def _course(values: np.ndarray) -> np.ndarray:
 
 
 def _describe_kinds(frames: Frames) -> list[np.ndarray]:
-    voiced = frames.active & (frames.harmonicity > VOICED)
+    voiced = frames.voiced
     loudness = 10 ** (frames.values[DESCRIPTORS.index("energy")] / 20)
     kinds = (voiced, frames.active & ~voiced, frames.active * loudness)
     squares = frames.values**2
@@ -149,7 +149,7 @@ def _correlate(values: np.ndarray) -> np.ndarray:
 
 
 def _describe_pitch(frames: Frames) -> np.ndarray:
-    voiced = frames.active & (frames.harmonicity > VOICED)
+    voiced = frames.voiced
     if voiced.sum() < 3:
         return np.zeros(len(_PITCH))
     pitch = 12 * np.log2(frames.pitch_hz[voiced] / 100)
@@ -162,7 +162,7 @@ def _describe_pitch(frames: Frames) -> np.ndarray:
 
 
 def _describe_voicing(frames: Frames) -> np.ndarray:
-    voiced = frames.active & (frames.harmonicity > VOICED)
+    voiced = frames.voiced
     edges = np.flatnonzero(np.diff(voiced, prepend=False, append=False))
     runs = np.diff(edges)[::2] * HOP_S if len(edges) else np.zeros(1)
     duration = len(voiced) * HOP_S

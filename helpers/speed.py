@@ -28,7 +28,7 @@ CALL_S = 300.0
 ROUNDS = 7
 """Each is timed so often; the median counts."""
 
-EARLIER = "180 means, the earlier recipe: whole call at 22,050 Hz, three spectra a segment"
+EARLIER_RECIPE = "180 means, the earlier recipe: whole call at 22,050 Hz, three spectra a segment"
 
 
 def time_features(recordings: list[Path | str]) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def time_features(recordings: list[Path | str]) -> pd.DataFrame:
         signal = np.resize(signal, round(CALL_S * TELEPHONE_RATE))
         soundfile.write(call, signal, TELEPHONE_RATE, subtype="ULAW")
         describe = {
-            EARLIER: _describe_as_earlier,
+            EARLIER_RECIPE: _describe_as_earlier,
             "180 means": partial(call_features, feature_set=CLASSIC),
             "phone features": call_features,
         }
@@ -80,7 +80,8 @@ def _compare(describe: dict[str, Callable], call: Path) -> pd.DataFrame:
     with threadpool_limits(1):
         times = {name: _median(each, [call] * ROUNDS) for name, each in describe.items()}
     rows = [
-        {"what": name, "ms": ms, "times as fast": times[EARLIER] / ms} for name, ms in times.items()
+        {"what": name, "ms": ms, "times as fast": times[EARLIER_RECIPE] / ms}
+        for name, ms in times.items()
     ]
     return pd.DataFrame(rows).round(1)
 

@@ -31,14 +31,23 @@ HIDDEN_UNITS = 300
 KEPT_VARIANCE = 0.99
 """Share of the features' variance that its input keeps (principal components)."""
 
+VOICE_STRENGTH, EMOTION_STRENGTH = 0.001, 0.1
+"""Inverse regularisation (scikit-learn's C) of what hears the voice and of what hears emotions."""
+
+VOICE_AND_EMOTION = (1, 2)
+"""Their weights where both are heard."""
+
 INNER_FOLDS = 3
 """Folds inside the training calls on which a classifier is chosen."""
 
 TRAINING_SETS = {"end segments": VERDICT_KINDS, "start and end segments": KINDS}
 """What may train: how calls end, as the status says, or every segment, as the earlier notebook."""
 
-EARLIER = "perceptron"
+PERCEPTRON = "perceptron"
 """Name of the multilayer perceptron, the documented baseline."""
+
+CLASSIFIERS = dict(zip((*TRAINING_SETS, "majority"), ("chosen", PERCEPTRON, "none"), strict=True))
+"""What is trained on each, and beside them the baseline that always answers the same."""
 
 
 class ChosenClassifier(ClassifierMixin, BaseEstimator):
@@ -88,16 +97,18 @@ def make_candidates(columns: int, seed: int = 0) -> dict[str, Pipeline]:
         unfitted pipelines by name, the simplest first
     """
     voice = slice(0, len(PHONE.names))
-    candidates = {"linear": _regression(0.001)}
+    candidates = {"linear": _regression(VOICE_STRENGTH)}
     if columns > len(PHONE.names):
         emotions = slice(len(PHONE.names), None)
         apart = [
-            ("voice", make_pipeline(_only(voice), _regression(0.001))),
-            ("emotions", make_pipeline(_only(emotions), _regression(0.1))),
+            ("voice", make_pipeline(_only(voice), _regression(VOICE_STRENGTH))),
+            ("emotions", make_pipeline(_only(emotions), _regression(EMOTION_STRENGTH))),
         ]
-        candidates["emotions"] = apart[1][1]
-        candidates["voice and emotions"] = VotingClassifier(apart, voting="soft", weights=[1, 2])
-    candidates[EARLIER] = _perceptron(seed)
+        candidates |= dict(apart)
+        candidates["voice and emotions"] = VotingClassifier(
+            apart, voting="soft", weights=VOICE_AND_EMOTION
+        )
+    candidates[PERCEPTRON] = _perceptron(seed)
     return {name: make_pipeline(StandardScaler(), each) for name, each in candidates.items()}
 
 
@@ -175,7 +186,12 @@ def compare_splits(dataset: Dataset, *, seed: int = 0) -> dict[tuple[str, str], 
 def tabulate(evaluations: dict[tuple[str, str], Evaluation]) -> pd.DataFrame:
     """Put scores in a table, one row per training set and split."""
     rows = [
-        {"trained on": name, **evaluation.summary(), "split": SPLITS[split]}
+        {
+            "trained on": name,
+            "classifier": CLASSIFIERS[name],
+            **evaluation.summary(),
+            "split": SPLITS[split],
+        }
         for (name, split), evaluation in evaluations.items()
     ]
     return pd.DataFrame(rows)

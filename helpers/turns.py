@@ -62,7 +62,7 @@ def _spoken_runs(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
     level = 10 * np.log10(uniform_filter1d(power, SMOOTHING_STEPS) + 1e-10)
     spoken = level > np.percentile(level, 95) - SPEECH_DB
     edges = np.flatnonzero(np.diff(spoken, prepend=False, append=False))
-    return edges.reshape(-1, 2) * STEP_S
+    return edges.reshape(-1, 2) * step / sampling_rate
 
 
 def _join(runs: np.ndarray) -> list[list[float]]:

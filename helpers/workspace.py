@@ -64,6 +64,11 @@ class Workspace:
         return self.folder / "voice_emotions.npz"
 
     @property
+    def voice_networks(self) -> Path:
+        """Networks that notebook 09 has trained on parts of a corpus and on all of it."""
+        return self.folder / "voice_networks"
+
+    @property
     def segments_info(self) -> Path:
         """List of dictionaries, one a segment, as the earlier notebook wrote it."""
         return self.folder / "segments_info.pkl"

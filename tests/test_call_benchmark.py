@@ -17,6 +17,7 @@ from helpers.call_benchmark import (
 from helpers.conversion import convert_recordings
 from helpers.corpora import load_corpus
 from helpers.dataset import Dataset, build_dataset
+from helpers.errors import CallEmotionError
 from helpers.evaluation import divide
 from helpers.fold_models import FoldModels
 from helpers.records import build_records
@@ -102,6 +103,23 @@ def test_voices_are_found_by_the_numbers_of_the_corpus(models, tmp_path, custome
     found = _find_voices(calls, folder, workspace, set(models.table["speaker"]))
     paths = [f"dataset/calls/calls/{status}/a.wav" for status in sorted(PITCHES)]
     assert found == dict.fromkeys(paths, voices)
+
+
+def test_all_speakers_who_have_a_number_may_be_heard(models, tmp_path):
+    workspace = open_workspace(tmp_path / "workspace")
+    folder = write_calls(tmp_path / "zips", customers={"a": "1"})
+    found = _find_voices(take(folder, workspace), folder, workspace, {"x-01", "y-01", "y-02"})
+    assert list(map(sorted, found.values())) == [["x-01", "y-01"]] * len(PITCHES)
+
+
+def test_a_corpus_too_small_to_leave_the_voices_out_is_refused(tmp_path):
+    corpus = load_corpus(write_voices(tmp_path / "x", speakers=2))
+    calls = write_calls(tmp_path / "zips", customers={"a": "1", "b": "2"}, agent="2")
+    workspace = open_workspace(tmp_path / "workspace")
+    with joblib.parallel_config("sequential"):
+        models = FoldModels(corpus, folder=tmp_path / "models")
+        with pytest.raises(CallEmotionError, match="take a corpus with more speakers"):
+            benchmark_calls(calls, models, workspace=workspace, jobs=1)
 
 
 def test_no_call_is_judged_by_a_model_that_has_heard_its_voices(models, workspace, tmp_path):

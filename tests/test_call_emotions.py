@@ -152,13 +152,16 @@ def test_files_that_cannot_be_judged_come_last_with_a_reason(model, tmp_path):
     (tmp_path / "text.wav").write_text("this is not a recording")
     write_call(tmp_path / "short.wav", 0.5)
     good = write_call(tmp_path / "good.wav", 3)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(80_000), 8000)
     paths = [tmp_path / "missing.wav", tmp_path / "text.wav", good, tmp_path / "short.wav"]
+    paths.append(tmp_path / "silent.wav")
     table = score_upset(paths, model)
     assert dict(zip(table["path"], table["error"], strict=True)) == {
         str(good): "",
         str(paths[0]): "no such file",
         str(paths[3]): "too short: 0.50 s; a call has at least 1 s",
         str(paths[1]): "text, not sound",
+        str(paths[4]): "silent: nothing is heard in the segments that are judged",
     }
     assert table["path"][0] == str(good)
     assert table.loc[1:, ["upset", "at_s"]].isna().all(axis=None)

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.dataset import Dataset
+from helpers.duplicates import join_duplicates
 from helpers.errors import CallEmotionError
 from helpers.evaluation import (
     CEILINGS,
@@ -23,7 +24,6 @@ from helpers.evaluation import (
     divide,
     evaluate,
     group_segments,
-    join_duplicates,
     unweighted_average_recall,
 )
 from helpers.hearing import hear_recordings
@@ -112,7 +112,7 @@ def test_no_group_is_ever_on_both_sides(calls, split, seed):
     groups = group_segments(dataset, split)
     counts = pd.Series(groups).groupby(dataset.labels).nunique()
     if len(counts) < 2 or counts.min() < 2:
-        with pytest.raises(CallEmotionError, match="too few calls"):
+        with pytest.raises(CallEmotionError, match="too few customers"):
             witness(dataset, split=split, seed=seed)
         return
     folds = witness(dataset, split=split, seed=seed)
@@ -215,7 +215,7 @@ def test_what_is_really_in_the_features_is_found_by_every_split():
 )
 def test_too_few_customers_to_hold_some_out_are_counted(statuses, customers):
     dataset = make_dataset(statuses, customers=customers)
-    with pytest.raises(CallEmotionError, match=r"too few calls .*'average': .*Add recordings"):
+    with pytest.raises(CallEmotionError, match=r"too few customers .*'average': .*Add recordings"):
         evaluate(dataset, lambda: Witness([]))
 
 
@@ -270,7 +270,7 @@ def test_report_and_confusion_are_those_of_scikit_learn(calls, seed):
     for status, row in evaluation.report.iterrows():
         for name in ("precision", "recall", "f1-score"):
             assert row[name] == pytest.approx(expected[status][name], abs=0.005)
-        assert row["calls"] == expected[status]["support"]
+        assert row["recordings"] == expected[status]["support"]
     assert list(evaluation.report.index) == list(STATUSES)
     matrix = confusion_matrix(true, predicted, labels=STATUSES)
     np.testing.assert_array_equal(evaluation.confusion, matrix)
@@ -456,3 +456,14 @@ def voices(tmp_path_factory) -> np.ndarray:
 )
 def test_a_copy_under_another_name_joins_the_groups(voices, rows, groups, joined):
     assert "".join(join_duplicates(list(groups), voices[rows])) == joined
+
+
+def test_a_copy_at_half_the_level_joins_the_groups_in_16_bits_too(tmp_path):
+    signals = [make_voice(2, seed=seed) for seed in range(30)]
+    paths = [tmp_path / f"{number}.wav" for number in range(31)]
+    for path, signal in zip(paths, [*signals, 0.5 * signals[0]], strict=True):
+        soundfile.write(path, signal, 8000, subtype="PCM_16")
+    groups = join_duplicates(
+        [f"{number:02}" for number in range(31)], hear_recordings(paths).features
+    )
+    assert groups.tolist() == [*(f"{number:02}" for number in range(30)), "00"]

@@ -11,7 +11,7 @@ from helpers import speed
 from helpers.corpora import load_corpus
 from helpers.emotion import EmotionModel, fit_emotion_model
 from helpers.emotion_store import save_emotion_model
-from helpers.speed import EARLIER, time_features, time_model
+from helpers.speed import EARLIER_RECIPE, time_features, time_model
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_every_way_to_describe_a_call_is_timed(recordings, monkeypatch, opensmil
     monkeypatch.setattr(speed, "ROUNDS", 1)
     table = time_features(recordings)
     assert list(table) == ["what", "ms", "times as fast"]
-    expected = [EARLIER, "180 means", "phone features", "openSMILE eGeMAPS"]
+    expected = [EARLIER_RECIPE, "180 means", "phone features", "openSMILE eGeMAPS"]
     assert table["what"].tolist() == expected[: 4 if opensmile else 3]
     assert (table["ms"] > 0).all()
     assert table["times as fast"][0] == 1

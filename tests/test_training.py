@@ -5,7 +5,7 @@ from sklearn.base import is_classifier
 from helpers.dataset import load_dataset
 from helpers.features import PHONE
 from helpers.training import (
-    EARLIER,
+    PERCEPTRON,
     compare_splits,
     hash_training,
     make_candidates,
@@ -47,7 +47,7 @@ def ring(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_classifier_that_suits_the_data_is_chosen():
     features, labels = ring(80)
-    assert make_classifier().fit(features, labels).choice_ == EARLIER
+    assert make_classifier().fit(features, labels).choice_ == PERCEPTRON
     noise = np.random.default_rng(0).standard_normal((80, 300))
     spread = noise + 0.3 * (labels == "average")[:, None]
     assert make_classifier().fit(spread, labels).choice_ == "linear"

@@ -40,7 +40,7 @@ def assert_turns(found, expected) -> None:
     ],
     ids=["one", "edges", "two", "pause", "short pause", "pauses", "click", "short"],
 )
-@pytest.mark.parametrize("sampling_rate", [8000, 16_000, 44_100])
+@pytest.mark.parametrize("sampling_rate", [8000, 11_025, 16_000, 22_050, 44_100])
 def test_turns_are_found_where_somebody_speaks(bursts, turns, sampling_rate):
     assert_turns(
         find_turns(make_bursts(*bursts, sampling_rate=sampling_rate), sampling_rate), turns
@@ -101,3 +101,8 @@ def test_turns_are_in_order_inside_the_signal_and_of_a_length_to_judge(lengths):
     if turns != [(0, round(edges[-1] * 8000) / 8000)]:
         for start_s, end_s in turns:
             assert SHORTEST_S - 1e-3 <= end_s - start_s <= LONGEST_S + 1e-3
+
+
+def test_turns_end_inside_a_long_signal_of_an_odd_rate():
+    signal = make_bursts((23, 25), duration_s=25, sampling_rate=11_025)
+    assert find_turns(signal, 11_025)[-1].end_s <= 25

@@ -1,0 +1,38 @@
+"""Recordings that are in a corpus twice, under one name or under two."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from sklearn.neighbors import NearestNeighbors
+
+DUPLICATE_CORRELATION = 0.9
+"""Recordings whose standardised features correlate more than this are the same recording."""
+
+
+def join_duplicates(groups: Sequence[str], features: np.ndarray) -> np.ndarray:
+    """Join the groups of which recordings are nearly the same, so that no copy is on both sides.
+
+    Args:
+        groups: name of each recording's group
+        features: shape (recordings, features)
+
+    Returns:
+        names of the joined groups: the first name, in alphabetical order, of those joined
+    """
+    names, numbers = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    scaled = (features - features.mean(axis=0)) / (features.std(axis=0) + 1e-9)
+    scaled = scaled - scaled.mean(axis=1, keepdims=True)
+    search = NearestNeighbors(radius=1 - DUPLICATE_CORRELATION, metric="cosine").fit(scaled)
+    neighbours = search.radius_neighbors(return_distance=False)
+    first = np.repeat(np.arange(len(features)), [len(each) for each in neighbours])
+    second = np.concatenate(neighbours).astype(int)
+    links = coo_array(
+        (np.ones(len(first)), (numbers[first], numbers[second])), shape=(len(names),) * 2
+    )
+    _, joined = connected_components(links, directed=False)
+    leaders = {}
+    for name, component in zip(names, joined, strict=True):
+        leaders.setdefault(component, name)
+    return np.array([leaders[joined[number]] for number in numbers], dtype=object)
