@@ -11,13 +11,8 @@ from conftest import SHARED_DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.corpora import (
-    COLUMNS,
-    CORPORA,
-    list_corpus,
-    load_corpus,
-    parse_name,
-)
+from helpers.corpora import COLUMNS, list_corpus, load_corpus
+from helpers.corpus_names import CORPORA, parse_name
 from helpers.emotions import EMOTIONS
 from helpers.errors import CallEmotionError, TableError
 

@@ -65,6 +65,14 @@ def test_each_phone_feature_has_a_name_of_its_own_and_stands_beside_its_differen
     np.testing.assert_allclose(differences, rows - rows.mean(axis=0), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("sampling_rate", [4000, 6000, 11_025, 192_000])
+def test_a_voice_at_every_sampling_rate_is_described_by_finite_numbers(sampling_rate):
+    signal = make_voice(2, sampling_rate=sampling_rate)
+    features = phone_features([signal], sampling_rate)
+    assert features.shape == (1, len(PHONE.names))
+    assert np.isfinite(features).all()
+
+
 def test_a_whole_call_does_not_differ_from_itself():
     features = phone_features([make_voice(3)], 8000)
     assert (features[:, len(PHONE.names) // 2 :] == 0).all()
