@@ -14,7 +14,7 @@ from helpers.emotion import UPSET
 from helpers.evaluation import Evaluation, cross_validate
 from helpers.features import classic_features
 from helpers.fold_models import FoldModels
-from helpers.hearing import LINES, MU_LAW, read_recording
+from helpers.hearing import CLEAN, LINES, MU_LAW, read_recording
 from helpers.progress import progress
 from helpers.training import make_earlier
 
@@ -110,10 +110,11 @@ def benchmark_corpus(models: FoldModels, *, jobs: int = -1) -> CorpusBenchmark:
     benchmark = CorpusBenchmark()
     run = partial(_run, benchmark, models, jobs=jobs)
     lines = [(baseline, line) for baseline in (ALONE, AGAINST_BASELINE) for line in LINES]
-    earlier = _earlier_learner(models)
+    earlier = {line: _earlier_learner(models, line) for line in (CLEAN, MU_LAW)}
     light = partial(_learn, models, 0)
     for split in _SPLITS:
-        run(CLASSIC_PERCEPTRON, earlier, [(ALONE, MU_LAW)], split)
+        for line, learn in earlier.items():
+            run(CLASSIC_PERCEPTRON, learn, [(ALONE, line)], split)
         run(LIGHT, light, lines, split)
     if models.networks:
         run(FULL, partial(_learn, models, models.networks), lines, SPEAKERS)
@@ -127,7 +128,8 @@ def _run(benchmark, models, name, learn, columns, split, *, jobs) -> None:
     predicted = cross_validate(
         learn, models.labels, groups=groups, split=key, seed=models.seed, jobs=jobs
     )
-    benchmark.seconds[name, split] = perf_counter() - clock
+    seconds = perf_counter() - clock
+    benchmark.seconds[name, split] = benchmark.seconds.get((name, split), 0) + seconds
     rows = models.table[["path"]].assign(group=groups)
     classes = tuple(dict.fromkeys(models.table.sort_values("emotion_id")["emotion"]))
     for number, column in enumerate(columns):
@@ -163,9 +165,9 @@ def _learn(models: FoldModels, networks: int, train: np.ndarray) -> Callable:
     return judge
 
 
-def _earlier_learner(models: FoldModels) -> Callable:
-    """Learn the earlier recipe; it gives shape (rows, 1, emotion and upset)."""
-    jobs = (delayed(_classic)(path) for path in models.table["path"])
+def _earlier_learner(models: FoldModels, line: str) -> Callable:
+    """Learn the earlier recipe on one line; it gives shape (rows, 1, emotion and upset)."""
+    jobs = (delayed(_classic)(path, line) for path in models.table["path"])
     classic = Parallel(n_jobs=-1, return_as="generator")(jobs)
     features = np.stack(list(progress(classic, "180 means", total=len(models.table))))
 
@@ -182,5 +184,5 @@ def _earlier_learner(models: FoldModels) -> Callable:
     return learn
 
 
-def _classic(path: str) -> np.ndarray:
-    return classic_features(LINES[MU_LAW](read_recording(path), 0), TELEPHONE_RATE)
+def _classic(path: str, line: str) -> np.ndarray:
+    return classic_features(LINES[line](read_recording(path), 0), TELEPHONE_RATE)

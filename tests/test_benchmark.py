@@ -59,7 +59,7 @@ def test_a_corpus_and_calls_give_tables_on_the_screen_and_as_files(run, tmp_path
     assert (code, errors) == (0, "")
     tables = read_results(tmp_path)
     assert set(tables) == TABLES | CALL_TABLES
-    assert len(tables["emotions.csv"]) == len(tables["upset.csv"]) == 4 * len(LINES) + 2
+    assert len(tables["emotions.csv"]) == len(tables["upset.csv"]) == 4 * len(LINES) + 4
     assert tables["calls.csv"]["random split (leaks)"].between(0, 1).all()
     assert len(tables["calls.csv"]) == 6
     for name in LIGHT_TABLES:
