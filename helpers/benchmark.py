@@ -89,7 +89,8 @@ def report_speed(models: FoldModels, results: Path) -> None:
     train, _ = divide(models.labels, groups=models.groups, split="customer", seed=models.seed)[0]
     model = models.fit(train)
     _show(time_model(model, recordings), "speed: one recording, one core", results)
-    _show(models.list_trainings(), "speed: training of each kept network", results)
+    if models.networks:
+        _show(models.list_trainings(), "speed: training of each kept network", results)
 
 
 def _check(options: argparse.Namespace) -> None:

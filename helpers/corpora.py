@@ -53,8 +53,9 @@ def load_corpus(folder: Path | str) -> pd.DataFrame:
     search = _Search(Path(folder))
     if search.used.empty:
         raise CallEmotionError(
-            f"none of the {len(search.unused)} files in {display(folder)} is recognised; "
-            f"list_corpus says why. {_expected()}"
+            f"none of the {len(search.unused)} files in {display(folder)} is recognised"
+            f"{_first_reasons(search.unused)}. {_expected()}. Calls with a status are no corpus: "
+            "they are what notebook 01 takes"
         )
     if names := [Path(item.path).name for item in sorted(search.unused) if item.unexpected]:
         warnings.warn(
@@ -212,6 +213,11 @@ def _why_unreadable(path: Path) -> str:
     if display(path) != str(path):
         return "its path is not UTF-8; rename it"
     return "" if path.stat().st_size else "an empty file"
+
+
+def _first_reasons(unused: list[_Unused]) -> str:
+    reasons = [f"{Path(item.path).name} ({item.reason})" for item in sorted(unused)[:3]]
+    return ", such as " * bool(reasons) + ", ".join(reasons)
 
 
 def _expected() -> str:

@@ -83,9 +83,9 @@ class CorpusBenchmark:
     def warnings(self) -> list[str]:
         """What to look into before believing the scores with speakers apart."""
         return [
-            f"{', '.join(key)}: {evaluation.warning}"
-            for scores in (self.emotions, self.upset)
-            for key, evaluation in scores.items()
+            f"{task}, {', '.join(key)}: {evaluation.warning}"
+            for task in ("emotions", "upset")
+            for key, evaluation in getattr(self, task).items()
             if evaluation.warning and key[-1] == SPEAKERS
         ]
 

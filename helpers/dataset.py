@@ -111,7 +111,10 @@ def load_dataset(workspace: Workspace) -> Dataset:
     for record in records.itertuples():
         matrix = _read_cache(workspace, record.content_hash, feature_set)
         if matrix is None:
-            raise MissingStepError(f"{record.path} has no features yet: run notebook 03 first")
+            raise MissingStepError(
+                f"{record.path} has no features yet: run notebook 03 first (make train), also "
+                "after a model of emotions was fitted or taken away"
+            )
         matrices.append(matrix)
         if len(matrix):
             rows += [_segment_row(record, segment) for segment in split_call(record.duration_s)]

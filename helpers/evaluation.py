@@ -240,8 +240,8 @@ def divide(
     folds = min(FOLDS, int(groups_by_label.min()), len(np.unique(groups)))
     if folds < 2 or len(groups_by_label) < 2:
         raise CallEmotionError(
-            f"too few customers to hold some out: {groups_by_label.to_dict()} by class; "
-            "expected two classes or more with two customers (or speakers) each. Add recordings"
+            f"too few customers or speakers to hold some out: {groups_by_label.to_dict()} by "
+            "class; expected two classes or more with two of them each. Add recordings"
         )
     if split == "segment":
         return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(groups, labels))

@@ -11,6 +11,7 @@ from joblib import Parallel, delayed
 from helpers.audio import open_recording, to_mono
 from helpers.channel import TELEPHONE_RATE, random_telephone, simulate_telephone
 from helpers.descriptors import MEL_BANDS, describe_frames
+from helpers.errors import AudioError
 from helpers.functionals import FUNCTIONALS, summarise
 from helpers.progress import progress
 
@@ -80,10 +81,17 @@ def hear_corpus(paths: Sequence[Path | str], *, telephone: bool = True) -> dict[
 
 
 def read_recording(path: Path | str) -> np.ndarray:
-    """Read a recording whole, mixed to mono at 8000 Hz, without any codec."""
-    with open_recording(path) as recording:
-        signal = to_mono(recording.read(start_s=0, duration_s=recording.duration_s))
-        return to_telephone_rate(signal, recording.sampling_rate)
+    """Read a recording whole, mixed to mono at 8000 Hz, without any codec.
+
+    Raises:
+        AudioError: with the path, where it cannot be read
+    """
+    try:
+        with open_recording(path) as recording:
+            signal = to_mono(recording.read(start_s=0, duration_s=recording.duration_s))
+            return to_telephone_rate(signal, recording.sampling_rate)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
 
 
 def to_telephone_rate(signal: np.ndarray, sampling_rate: int) -> np.ndarray:

@@ -131,6 +131,8 @@ def read_decisions(workspace: Workspace) -> dict[str, str]:
 
 def count_by_status(records: pd.DataFrame) -> pd.DataFrame:
     """Count calls and customers: one row per status, in the order of `STATUSES`."""
+    if records.empty:
+        return pd.DataFrame(0, list(STATUSES), ["calls", "minutes", "two_channel", "customers"])
     grouped = records.groupby("status")
     table = pd.DataFrame(
         {

@@ -100,7 +100,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         workspace = open_workspace(_absolute(options.workspace))
         with FileLock(workspace.run_lock, timeout=0):
-            run_notebooks(PARTS[options.command], workspace, parameters=parameters)
+            pages = run_notebooks(PARTS[options.command], workspace, parameters=parameters)
+            if not workspace.records.is_file():
+                print(f"\nno calls in this workspace yet; see {pages[-1]}")
+                return 0
             summary, report = summarise(workspace), write_report(workspace)
             keep_copy(workspace, summary)
     except Timeout:

@@ -64,6 +64,11 @@ class Workspace:
         return self.folder / "voice_emotions.npz"
 
     @property
+    def upset_scores(self) -> Path:
+        """How upset each recording in `dataset` ends, as notebook 09 hears it."""
+        return self.folder / "upset_scores.csv"
+
+    @property
     def voice_networks(self) -> Path:
         """Networks that notebook 09 has trained on parts of a corpus and on all of it."""
         return self.folder / "voice_networks"

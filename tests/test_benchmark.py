@@ -19,7 +19,6 @@ LIGHT_TABLES = {
 TABLES = LIGHT_TABLES | {
     *("emotions.csv", "upset.csv", "what_a_random_split_adds.csv"),
     *("speed_features_of_a_call_of_5_minutes.csv", "speed_one_recording_one_core.csv"),
-    "speed_training_of_each_kept_network.csv",
 }
 CALL_TABLES = {"calls.csv", "calls_report.csv", "calls_confusion.csv"}
 
