@@ -26,6 +26,9 @@ SPLITS = {
 FOLDS = 5
 """Folds of the cross-validation, where there are enough customers."""
 
+DRAWS = 100
+"""Divisions that are tried before data is called too small to have every class in each training."""
+
 BOOTSTRAP_ROUNDS = 1000
 """Resamples behind an interval."""
 
@@ -223,12 +226,20 @@ def cross_validate(
 
 
 def divide(
-    labels: Sequence[str], *, groups: Sequence[str], split: str, seed: int = 0
+    labels: Sequence[str],
+    *,
+    groups: Sequence[str],
+    split: str,
+    folds: int = FOLDS,
+    seed: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Divide rows into folds; for the arguments see `cross_validate`.
+    """Divide rows into folds, as many as wanted or fewer where a class has fewer groups.
+
+    For the other arguments see `cross_validate`.
 
     Returns:
-        numbers of the training rows and of the test rows, for each fold
+        numbers of the training rows and of the test rows, for each fold; every class is among
+        the training rows of each
 
     Raises:
         ValueError: where the split is none of `SPLITS`
@@ -236,17 +247,18 @@ def divide(
     """
     if split not in SPLITS:
         raise ValueError(f"split is {split!r}, expected one of {list(SPLITS)}")
+    labels = np.asarray(labels)
     groups_by_label = pd.Series(groups).groupby(labels).nunique()
-    folds = min(FOLDS, int(groups_by_label.min()), len(np.unique(groups)))
-    if folds < 2 or len(groups_by_label) < 2:
-        raise CallEmotionError(
-            f"too few customers or speakers to hold some out: {groups_by_label.to_dict()} by "
-            "class; expected two classes or more with two of them each. Add recordings"
-        )
-    if split == "segment":
-        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(groups, labels))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(splitter.split(groups, labels, groups))
+    folds = min(folds, int(groups_by_label.min()), len(np.unique(groups)))
+    if folds >= 2 and len(groups_by_label) >= 2:
+        for draw in range(seed, seed + DRAWS):
+            parts = _draw_folds(labels, groups, split, folds, draw)
+            if all(len(np.unique(labels[train])) == len(groups_by_label) for train, _ in parts):
+                return parts
+    raise CallEmotionError(
+        f"too few customers or speakers to hold some out: {groups_by_label.to_dict()} by "
+        "class; expected two classes or more with two of them each. Add recordings"
+    )
 
 
 def group_segments(dataset: Dataset, split: str) -> np.ndarray:
@@ -292,6 +304,15 @@ def bootstrap_interval(true, predicted, *, groups, seed: int = 0) -> tuple[float
         scores.append(unweighted_average_recall(true[rows], predicted[rows]))
     low, high = np.percentile(scores, [2.5, 97.5])
     return float(low), float(high)
+
+
+def _draw_folds(
+    labels: np.ndarray, groups: Sequence[str], split: str, folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    if split == "segment":
+        return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return list(splitter.split(labels, labels, groups))
 
 
 def _work(learn: Learn, train: np.ndarray, test: np.ndarray) -> np.ndarray:

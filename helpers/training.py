@@ -12,13 +12,13 @@ from sklearn.decomposition import PCA
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.dataset import VERDICT_KINDS, Dataset
-from helpers.evaluation import SPLITS, Evaluation, evaluate, unweighted_average_recall
+from helpers.errors import CallEmotionError
+from helpers.evaluation import SPLITS, Evaluation, divide, evaluate, unweighted_average_recall
 from helpers.features import PHONE, FeatureSet
 from helpers.files import write_json
 from helpers.model_store import TrainedModel
@@ -235,11 +235,10 @@ def _score(
     groups: np.ndarray,
     seed: int,
 ) -> dict[str, float]:
-    smallest = min(len(np.unique(groups[labels == status])) for status in np.unique(labels))
-    if smallest < 2 or len(np.unique(labels)) < 2:
+    try:
+        folds = divide(labels, groups=groups, split="customer", folds=INNER_FOLDS, seed=seed)
+    except CallEmotionError:
         return {}
-    splitter = StratifiedGroupKFold(min(INNER_FOLDS, smallest), shuffle=True, random_state=seed)
-    folds = list(splitter.split(features, labels, groups))
     return {
         name: unweighted_average_recall(
             np.concatenate([labels[test] for _, test in folds]),

@@ -427,6 +427,25 @@ def test_there_are_no_more_folds_than_groups(groups, folds):
     assert len(divide(labels, groups=names, split="customer")) == folds
 
 
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    "labels",
+    ["abab", "aabb", "aaaabb", "abcabc"],
+    ids=["two of each", "in a row", "more of one", "three classes"],
+)
+def test_every_class_is_among_the_training_rows_of_every_fold(labels, seed):
+    groups = [f"group {number}" for number in range(len(labels))]
+    for train, test in divide(list(labels), groups=groups, split="customer", seed=seed):
+        assert {labels[row] for row in train} == set(labels)
+        assert not set(train) & set(test)
+
+
+def test_a_class_that_cannot_be_in_every_training_part_is_said():
+    each_in_two_of_three = ["A", "B", "A", "C", "B", "C"]
+    with pytest.raises(CallEmotionError, match="too few customers"):
+        divide(list("aabbcc"), groups=each_in_two_of_three, split="customer")
+
+
 @pytest.fixture(scope="module")
 def voices(tmp_path_factory) -> np.ndarray:
     """Features of six voices, then of copies of the first: as it is, louder, quieter."""
