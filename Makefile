@@ -13,10 +13,10 @@ RESULTS ?= benchmark
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop emotions benchmark network test test-colab lint format clean
+.PHONY: help demo train loop review emotions benchmark benchmark-loop network test test-colab lint format clean
 
 help: ## List the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
 	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<zips> RESULTS=<tables>"
@@ -27,8 +27,11 @@ demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summa
 train: .venv/.demo ## Notebooks 01-04: from the zips in DATA to a model in WORKSPACE
 	$(RUN) train --data "$(DATA)" --workspace "$(WORKSPACE)"
 
-loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from mismatches
+loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from errors
 	@$(RUN) loop --form "$(FORM)" --workspace "$(WORKSPACE)" || [ $$? -eq 1 ]
+
+review: .venv/.demo ## Notebook 07: review list, versions, drift, what to label next
+	$(RUN) review --workspace "$(WORKSPACE)"
 
 emotions: .venv/.demo $(NETWORK_READY) ## Notebook 09: a model of emotions from CORPUS into WORKSPACE
 	$(RUN) emotions --corpus "$(CORPUS)" --networks "$(NETWORKS)" --workspace "$(WORKSPACE)"
@@ -36,6 +39,10 @@ emotions: .venv/.demo $(NETWORK_READY) ## Notebook 09: a model of emotions from 
 benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS (and CALLS) into RESULTS
 	.venv/bin/python -m helpers.benchmark "$(CORPUS)" --networks "$(NETWORKS)" \
 		--results "$(RESULTS)" $(if $(CALLS),--calls "$(CALLS)")
+
+benchmark-loop: .venv/.demo ## Tables of what the feedback loop is worth on CALLS, with CORPUS, into RESULTS
+	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
+	.venv/bin/python -m helpers.feedback.benchmark "$(CORPUS)" "$(CALLS)" --results "$(RESULTS)"
 
 network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their tests
 

@@ -159,7 +159,12 @@ def _plan(form: Form, workspace: Workspace, settings: FormSettings, ledger: Ledg
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(lambda response: _look_up(form, response), responses))
     return make_plan(
-        responses, found, settings.parse_answer, ledger=ledger, disk=_look_at(workspace, ledger)
+        responses,
+        found,
+        settings.parse_answer,
+        ledger=ledger,
+        disk=_look_at(workspace, ledger),
+        salt=settings.sheet_id,
     )
 
 

@@ -26,13 +26,15 @@ COLUMNS = {
     "replaces": str,
     "fingerprint": str,
     "placed_sha256": str,
+    "reviews": str,
 }
 """Columns of `form_ledger.csv`.
 
 `timestamp` is the response's time as the sheet holds it, `fingerprint` the checksum of the upload,
 `placed_sha256` that of the file in `audio_data`. `path` is where the call is, `replaces` where it
 may still be from before, both relative to the workspace; several paths are divided by `|`, which no
-placed call has in its name.
+placed call has in its name. `reviews` is what each person answered about the upload, also where
+another answer counts: `key:status`, divided by `|`, see `forms_ingest.reviews`.
 """
 
 Row = dict[str, str]

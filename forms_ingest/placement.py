@@ -96,7 +96,9 @@ def _place(
 
 
 def _fail(action: Action, ledger: Ledger, earlier: Row) -> Action:
-    if not earlier.get("fingerprint"):  # else the ledger keeps what it knows about a content
+    if earlier.get("fingerprint"):  # the ledger keeps what it knows about a content
+        ledger[action.file_id] = {**earlier, "reviews": action.reviews}
+    else:
         outcome = QUARANTINED if action.kind == QUARANTINE else RETRY
         ledger[action.file_id] = failed_row(action, earlier, outcome)
     return action._replace(path=earlier.get("path", ""))

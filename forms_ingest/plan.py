@@ -18,6 +18,7 @@ from forms_ingest.ledger import (
 )
 from forms_ingest.names import call_stem, short_id, submitter_of
 from forms_ingest.responses import Response, normalise
+from forms_ingest.reviews import list_reviews
 from helpers.errors import FormError
 from helpers.statuses import STATUSES, SUFFIXES, status_of_suffix
 
@@ -38,6 +39,7 @@ class Action(NamedTuple):
         path: where the call is or will be, relative to the workspace
         source: for `RENAME` where the call is now
         reason: why, where the kind does not say it all
+        reviews: what each person answered about the upload, as the ledger holds it
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Action(NamedTuple):
     path: str = ""
     source: str = ""
     reason: str = ""
+    reviews: str = ""
 
     @property
     def file_id(self) -> str:
@@ -77,6 +80,7 @@ def make_plan(
     *,
     ledger: Ledger,
     disk: Disk,
+    salt: str = "",
 ) -> list[Action]:
     """Decide about every response; nothing is fetched or written.
 
@@ -90,6 +94,7 @@ def make_plan(
         parse_answer: reads a status from an answer
         ledger: what became of earlier uploads
         disk: what is in place
+        salt: makes the reviewers' keys unlike those of other forms, see `reviewer_key`
 
     Returns:
         one action per response, in their order
@@ -99,6 +104,7 @@ def make_plan(
         for response, upload in zip(responses, found, strict=True)
     ]
     actions = _settle(actions, lambda action: action.upload.file_id)
+    actions = _note_reviews(actions, salt)
     actions = _settle(actions, _same_recording_by_one_person)
     paths = _Paths(ledger, disk)
     return [
@@ -124,6 +130,7 @@ def pending_row(action: Action, earlier: Row) -> Row:
         "replaces": "|".join(replaces),
         "fingerprint": action.upload.fingerprint,
         "placed_sha256": earlier.get("placed_sha256", ""),
+        "reviews": action.reviews,
     }
 
 
@@ -189,9 +196,20 @@ def _newest(times: list[datetime | None]) -> int | None:
     return times.index(latest) if times.count(latest) == 1 else None
 
 
+def _note_reviews(actions: list[Action], salt: str) -> list[Action]:
+    counted_last = sorted(actions, key=lambda action: action.kind == PLACE)
+    answers = [(each.upload, _submitter(each), each.status) for each in counted_last if each.status]
+    reviews = list_reviews(answers, salt=salt)
+    return [action._replace(reviews=reviews.get(action.file_id, "")) for action in actions]
+
+
 def _same_recording_by_one_person(action: Action) -> object:
-    submitter = action.response.submitter or submitter_of(action.upload.name)
+    submitter = _submitter(action)
     return (action.upload.fingerprint, normalise(submitter)) if submitter else None
+
+
+def _submitter(action: Action) -> str:
+    return action.response.submitter or submitter_of(action.upload.name)
 
 
 class _Paths:

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.call_emotions import pool_emotions
+from helpers.classifiers import EMOTION_STRENGTH, VOICE_STRENGTH, make_classifier, make_earlier
 from helpers.conversion import convert_recordings, read_conversions
 from helpers.customers import read_customers
 from helpers.dataset import VERDICT_KINDS, Dataset, build_dataset
@@ -24,7 +25,6 @@ from helpers.functionals import FUNCTIONALS
 from helpers.progress import progress
 from helpers.records import build_records
 from helpers.segments import KINDS
-from helpers.training import EMOTION_STRENGTH, VOICE_STRENGTH, make_classifier, make_earlier
 from helpers.workspace import Workspace
 
 VOICES = ("customer", "agent")
@@ -82,6 +82,29 @@ def benchmark_calls(
     }
 
 
+def describe_unheard(
+    folder: Path, models: FoldModels, *, workspace: Workspace, jobs: int = -1
+) -> Dataset:
+    """Describe calls by the phone features and by light models that have heard none of the voices.
+
+    Args:
+        folder: see `benchmark_calls`
+        models: see `benchmark_calls`
+        workspace: see `benchmark_calls`
+        jobs: see `benchmark_calls`
+
+    Returns:
+        the deciding segments of all calls
+    """
+    convert_recordings(folder, workspace)
+    build_records(workspace)
+    phone = build_dataset(workspace)
+    fitted = _fit_without_voices(phone, folder, workspace, models, jobs)[LIGHT_EMOTIONS]
+    emotions = _describe(phone, workspace, lambda path: _asked(fitted[path]))
+    both = np.concatenate([phone.features, emotions.features], axis=1)
+    return Dataset(both, phone.segments).only(VERDICT_KINDS)
+
+
 def tabulate_calls(evaluations: dict[tuple[str, str], Evaluation]) -> pd.DataFrame:
     """Put the scores in a table, one row a step, the leaking split and its gap beside."""
     rows = []
@@ -134,13 +157,13 @@ def _find_voices(
     by_number: dict[str, list[str]] = {}
     for speaker in sorted(speakers):
         by_number.setdefault(speaker.rsplit("-", 1)[-1].lstrip("0"), []).append(speaker)
-    tables = [read_customers(folder, column=column) for column in VOICES]
+    table = read_customers(folder)
     sources = read_conversions(workspace).set_index("path")["source"]
     return {
         path: [
             speaker
-            for table in tables
-            for speaker in by_number.get(table.customer_of(sources[path]).lstrip("0"), [])
+            for column in VOICES
+            for speaker in by_number.get(table.details_of(sources[path])[column].lstrip("0"), [])
         ]
         for path in calls.segments["path"].unique()
     }

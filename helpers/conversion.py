@@ -11,7 +11,7 @@ import pandas as pd
 
 from helpers.archives import extract_entry, open_archive, require_space
 from helpers.audio import HEADERLESS_SUFFIXES, open_recording, write_pcm
-from helpers.customers import CustomerTable, read_customers
+from helpers.customers import DETAILS, CustomerTable, read_customers
 from helpers.errors import ArchiveError, AudioError, MissingStepError
 from helpers.files import PART_SUFFIX, read_csv, remove_parts, replacing, write_csv
 from helpers.progress import progress
@@ -30,10 +30,10 @@ COLUMNS = {
     "sampling_rate": int,
     "channels": int,
     "duration_s": float,
-    "customer": str,
+    **dict.fromkeys(DETAILS, str),
     "content_hash": str,
 }
-"""Columns of `conversions.csv`; `path` is relative to the workspace."""
+"""Columns of `conversions.csv`; `path` is relative to the workspace, what nobody told is empty."""
 
 AUDIO_SUFFIXES = HEADERLESS_SUFFIXES | {
     *(".wave", ".w64", ".rf64", ".au", ".aif", ".aiff", ".caf", ".flac", ".gsm"),
@@ -56,8 +56,8 @@ def convert_recordings(data: Path, workspace: Workspace) -> pd.DataFrame:
     either in the returned table or in `rejected_files.csv`.
 
     Args:
-        data: folder with zips and folders of recordings; a CSV with the columns `file` and
-            `customer` beside them says which recordings are of the same customer
+        data: folder with zips and folders of recordings; a CSV beside them with the column `file`
+            and any of `customer`, `agent`, `gender` and `line` says what is known of each
         workspace: where to write
 
     Returns:
@@ -122,7 +122,7 @@ class _Run:
         row = self.rows.get(source.name)
         unchanged = row and row["fingerprint"] == source.fingerprint
         if unchanged and (self.workspace.folder / row["path"]).is_file():
-            row["customer"] = self.customers.customer_of(source.name)
+            row.update(self.customers.details_of(source.name))
             return
         try:
             _refuse_notes(source.relative)
@@ -154,7 +154,7 @@ class _Run:
             "sampling_rate": recording.sampling_rate,
             "channels": recording.channels,
             "duration_s": round(recording.duration_s, 6),
-            "customer": self.customers.customer_of(source.name),
+            **self.customers.details_of(source.name),
             "content_hash": content_hash,
         }
 

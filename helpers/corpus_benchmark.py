@@ -10,13 +10,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from helpers.channel import TELEPHONE_RATE
+from helpers.classifiers import make_earlier
 from helpers.emotion import UPSET
 from helpers.evaluation import Evaluation, cross_validate
 from helpers.features import classic_features
 from helpers.fold_models import FoldModels
 from helpers.hearing import CLEAN, LINES, MU_LAW, read_recording
 from helpers.progress import progress
-from helpers.training import make_earlier
 
 CLASSIC_PERCEPTRON = "180 means + perceptron"
 """The recipe of the tutorials, as a baseline."""

@@ -1,4 +1,4 @@
-"""Which recordings are of the same customer, as told by a table beside them."""
+"""What a table beside the recordings tells about them: customer, agent, gender and line."""
 
 import csv
 import warnings
@@ -7,63 +7,85 @@ from typing import NamedTuple
 
 import pandas as pd
 
+DETAILS = ("customer", "agent", "gender", "line")
+"""Columns that are read: who called, who spoke to them, the caller's gender, the kind of line."""
+
 
 class CustomerTable(NamedTuple):
-    """Customers by recording.
+    """Details of recordings.
 
     Attributes:
         files: the CSV files that were read
-        customers: customer by the recording's path, lower case, as the tables write it
+        details: for each of `DETAILS`, what is told by the recording's path, lower case, as the
+            tables write it
     """
 
     files: frozenset[Path]
-    customers: dict[str, str]
+    details: dict[str, dict[str, str]]
 
-    def customer_of(self, recording: str) -> str:
-        """Find the customer of a recording.
+    def details_of(self, recording: str) -> dict[str, str]:
+        """Find what is told about a recording.
 
         Args:
-            recording: its path; the table may name it whole or from any folder on
+            recording: its path; the tables may name it whole or from any folder on
 
         Returns:
-            the customer, or an empty string where the table does not know
+            one text for each of `DETAILS`, empty where the tables do not know
         """
         parts = PurePosixPath(recording.casefold()).parts
-        for first in range(len(parts)):
-            customer = self.customers.get("/".join(parts[first:]))
-            if customer is not None:
-                return customer
-        return ""
+        names = ["/".join(parts[first:]) for first in range(len(parts))]
+        return {
+            column: next((told[name] for name in names if name in told), "")
+            for column, told in self.details.items()
+        }
 
 
-def read_customers(folder: Path, *, column: str = "customer") -> CustomerTable:
-    """Read every CSV below `folder` that has the columns `file` and `customer`.
+def read_customers(folder: Path) -> CustomerTable:
+    """Read every CSV below `folder` that has the column `file` and at least one of `DETAILS`.
 
-    Case does not matter in the titles, nor whether commas, semicolons or tabs divide the cells. A
-    file that two rows give to different customers has none.
+    Case does not matter in the titles, nor whether commas, semicolons or tabs divide the cells. An
+    empty cell says nothing. What two rows tell differently about a file is not known.
 
     Args:
         folder: where the zips are
-        column: `agent` reads who spoke to the customer instead
 
     Returns:
         the table, empty where no such CSV is there
     """
-    files, customers = set(), {}
+    files: set[Path] = set()
+    details: dict[str, dict[str, str]] = {column: {} for column in DETAILS}
     for path in sorted(folder.rglob("*.[cC][sS][vV]")):
-        table = _read(path, column) if path.is_file() else None
+        table = _read(path) if path.is_file() else None
         if table is None:
             continue
         files.add(path)
-        for name, customer in zip(table["file"], table[column], strict=True):
-            key = "/".join(PurePosixPath(name.strip().replace("\\", "/").casefold()).parts)
-            known = customers.setdefault(key, customer.strip())
-            if known != customer.strip():
-                customers[key] = ""
-    return CustomerTable(frozenset(files), customers)
+        names = [_name(cell) for cell in table["file"]]
+        for column in table.columns.intersection(DETAILS):
+            _tell(details[column], zip(names, table[column].str.strip(), strict=True))
+    return CustomerTable(frozenset(files), details)
 
 
-def _read(path: Path, column: str) -> pd.DataFrame | None:
+def describe_line(*, sampling_rate: int, channels: int) -> str:
+    """Say what kind of line a recording is of, where nobody tells, such as `8 kHz mono`.
+
+    Args:
+        sampling_rate: in Hz
+        channels: 1, or 2 where each side has its own
+    """
+    return f"{sampling_rate / 1000:g} kHz {'mono' if channels == 1 else 'two-channel'}"
+
+
+def _tell(told: dict[str, str], cells) -> None:
+    for name, text in cells:
+        if text and told.setdefault(name, text) != text:
+            told[name] = ""
+
+
+def _name(cell: str) -> str:
+    return "/".join(PurePosixPath(cell.strip().replace("\\", "/").casefold()).parts)
+
+
+def _read(path: Path) -> pd.DataFrame | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # cells beyond the titles
@@ -80,4 +102,6 @@ def _read(path: Path, column: str) -> pd.DataFrame | None:
         return None
     table = table.fillna("")
     table.columns = [str(title).strip().casefold() for title in table.columns]
-    return table if {"file", column} <= set(table.columns) else None
+    table = table.loc[:, ~table.columns.duplicated()]
+    is_told = "file" in table.columns and not table.columns.intersection(DETAILS).empty
+    return table if is_told else None

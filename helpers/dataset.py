@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.call_emotions import emotion_feature_set
+from helpers.customers import DETAILS
 from helpers.emotion_store import load_emotion_model
 from helpers.errors import AudioError, MissingStepError
 from helpers.features import PHONE, FeatureSet, call_features
@@ -35,7 +36,8 @@ class Dataset:
     Attributes:
         features: shape (segments, features), float32
         segments: one row per row of `features`, with the columns `path, status, kind, start_s,
-            duration_s, content_hash, customer, sampling_rate, call_duration_s`
+            duration_s, content_hash, customer, agent, gender, line, sampling_rate,
+            call_duration_s`
     """
 
     features: np.ndarray
@@ -193,7 +195,7 @@ def _segment_row(record, segment) -> dict[str, object]:
         "start_s": round(segment.start_s, 3),
         "duration_s": round(segment.duration_s, 3),
         "content_hash": record.content_hash,
-        "customer": record.customer,
+        **{column: getattr(record, column) for column in DETAILS},
         "sampling_rate": record.sampling_rate,
         "call_duration_s": record.duration_s,
     }

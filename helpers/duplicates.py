@@ -11,6 +11,26 @@ DUPLICATE_CORRELATION = 0.9
 """Recordings whose standardised features correlate more than this are the same recording."""
 
 
+def find_copies(features: np.ndarray, originals: np.ndarray) -> np.ndarray:
+    """Say which recordings are nearly the same as one of others, such as another encoding of it.
+
+    Args:
+        features: shape (recordings, features)
+        originals: shape (other recordings, features)
+
+    Returns:
+        shape (recordings,), bool
+    """
+    if not len(features) or not len(originals):
+        return np.zeros(len(features), dtype=bool)
+    both = np.concatenate([originals, features])
+    scaled = (both - both.mean(axis=0)) / (both.std(axis=0) + 1e-9)
+    scaled -= scaled.mean(axis=1, keepdims=True)
+    scaled /= np.linalg.norm(scaled, axis=1, keepdims=True) + 1e-12
+    correlations = scaled[len(originals) :] @ scaled[: len(originals)].T
+    return correlations.max(axis=1) > DUPLICATE_CORRELATION
+
+
 def join_duplicates(groups: Sequence[str], features: np.ndarray) -> np.ndarray:
     """Join the groups of which recordings are nearly the same, so that no copy is on both sides.
 

@@ -25,5 +25,9 @@ class ModelError(CallEmotionError):
     """A stored model that is missing, changed, or made elsewhere."""
 
 
+class GoldenSetError(CallEmotionError):
+    """A golden set that was changed by hand, or is to be changed in a way that breaks it."""
+
+
 class FormError(CallEmotionError):
     """A form's responses or uploads that cannot be read."""

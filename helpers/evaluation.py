@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator
-from sklearn.metrics import accuracy_score, classification_report, confusion_matrix, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    classification_report,
+    cohen_kappa_score,
+    confusion_matrix,
+    f1_score,
+)
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from helpers.dataset import VERDICT_KINDS, Dataset
@@ -79,6 +85,26 @@ class Evaluation:
         columns = (self.rows["true"], self.rows["predicted"])
         return float(f1_score(*columns, labels=labels, average="macro", zero_division=0))
 
+    @property
+    def weighted_kappa(self) -> float:
+        """Agreement beyond chance, two steps apart counting four times one (Cohen 1968).
+
+        1 where all are right, 0 where guessing would be as good; only for statuses, whose order
+        it needs, otherwise `nan`.
+        """
+        true, predicted = self._ranks
+        if not len(true) or len(set(true) | set(predicted)) < 2:
+            return float("nan")
+        return float(cohen_kappa_score(true, predicted, weights="quadratic"))
+
+    @property
+    def opposite(self) -> float:
+        """Share of satisfied and unsatisfied recordings that were judged the very opposite."""
+        true, predicted = self._ranks
+        ends = np.isin(true, [0, len(STATUSES) - 1])
+        distances = np.abs(true - predicted)[ends]
+        return float((distances == len(STATUSES) - 1).mean()) if len(distances) else float("nan")
+
     @cached_property
     def uar_interval(self) -> tuple[float, float]:
         """95 % interval of the UAR, resampling whole groups (speakers, customers or calls)."""
@@ -131,7 +157,22 @@ class Evaluation:
             "uar_low": round(low, 3),
             "uar_high": round(high, 3),
             "macro_f1": round(self.macro_f1, 3),
+            **self._ordered,
         }
+
+    @property
+    def _ordered(self) -> dict[str, float]:
+        if self.task != "statuses":
+            return {}
+        return {"kappa": round(self.weighted_kappa, 3), "opposite": round(self.opposite, 3)}
+
+    @property
+    def _ranks(self) -> tuple[np.ndarray, np.ndarray]:
+        columns = (
+            (self.rows["true"], self.rows["predicted"]) if self.task == "statuses" else ([], [])
+        )
+        ranks = (np.array([STATUSES.index(name) for name in each], dtype=int) for each in columns)
+        return tuple(ranks)
 
 
 def evaluate(

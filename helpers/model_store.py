@@ -1,170 +1,298 @@
-"""Models on disk: written as a set, checked before they are loaded."""
+"""Every version of the model in plain files, the champion among them, and the way back."""
 
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+import platform
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import sklearn
-from sklearn.base import ClassifierMixin
-from sklearn.preprocessing import StandardScaler
 
-from helpers.dataset import find_feature_set
+from helpers.call_emotions import emotion_feature_set
+from helpers.emotion_store import load_emotion_model
 from helpers.errors import ModelError
 from helpers.features import PHONE, FeatureSet
-from helpers.files import write_bytes, write_json
+from helpers.files import read_csv, write_bytes, write_csv, write_json
+from helpers.model_card import card_markdown, card_page
 from helpers.statuses import STATUSES
+from helpers.trained_model import TrainedModel, dump_model, restore_model
 from helpers.workspace import Workspace
 
 FIRST, RETRAINED = "", "_epic_retrained"
-"""File name endings of the model of notebook 04 and of notebook 06."""
+"""Endings of the exported file names: both pairs hold the champion, the second since feedback."""
 
-NOTEBOOK = {FIRST: "04", RETRAINED: "06"}
-"""Which notebook writes which model."""
+PROMOTED, KEPT_ASIDE, ROLLED_BACK = "promoted", "kept aside", "rolled back"
+"""What may be decided: the version judges from now on; it does not; an earlier one does again."""
 
+HISTORY = {"time": str, "version": str, "event": str, "against": str, "reason": str}
+"""Columns of `models/history.csv`; `against` is the champion the version was compared with."""
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """A scaler and a classifier that belong together.
-
-    Attributes:
-        scaler: brings features to the classifier's scale
-        classifier: gives one probability per status
-        training_hash: of features and labels it was trained on
-        trained_on: content hashes of the calls it was trained on
-        feature_set: how calls are described to it
-        choice: name of the classifier in words, where it was chosen among several
-    """
-
-    scaler: StandardScaler
-    classifier: ClassifierMixin
-    training_hash: str
-    trained_on: frozenset[str]
-    feature_set: FeatureSet = PHONE
-    choice: str = ""
-
-    def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        """Give the probability of each status.
-
-        Args:
-            features: shape (segments, features)
-
-        Returns:
-            shape (segments, 3), columns in the order of `STATUSES`; a status that no training
-            call had is 0
-        """
-        probabilities = np.zeros((len(features), len(STATUSES)))
-        columns = [STATUSES.index(status) for status in self.classifier.classes_]
-        probabilities[:, columns] = self.classifier.predict_proba(self.scaler.transform(features))
-        return probabilities
-
-    @property
-    def version(self) -> str:
-        """Short name that changes with the training data."""
-        return self.training_hash[:8]
+_MODEL, _CARD = "model.skops", "card.json"
+_LOADED = ("version", "feature_set", "choice", "temperature", "confidences", "trained_on")
+_LIBRARIES = ("scikit-learn", "numpy", "skops")
 
 
-def save_model(
-    workspace: Workspace, model: TrainedModel, *, name: str = FIRST, scores: dict | None = None
-) -> None:
-    """Write classifier and scaler as joblib files, and what they are as JSON.
+def add_version(
+    workspace: Workspace, model: TrainedModel, card: Mapping[str, object], *, probes: np.ndarray
+) -> TrainedModel:
+    """Store a model as a new version, which does not make it the champion.
 
-    The JSON comes last and holds the hashes of both, so a set that a killed run left incomplete
-    is never taken for a whole one.
+    The card is written last: a folder without it is no version, and is written anew.
 
     Args:
-        workspace: where to write
+        workspace: where to store it
         model: the model
-        name: `FIRST` or `RETRAINED`
-        scores: figures to keep with the model
-    """
-    classifier_path, scaler_path, card_path = workspace.model_files(name)
-    classifier, scaler = _joblib_bytes(model.classifier), _joblib_bytes(model.scaler)
-    write_bytes(classifier_path, classifier)
-    write_bytes(scaler_path, scaler)
-    card = {
-        "feature_set": model.feature_set.name,
-        "choice": model.choice,
-        "training_hash": model.training_hash,
-        "scikit_learn": sklearn.__version__,
-        "sha256": {classifier_path.name: _sha256(classifier), scaler_path.name: _sha256(scaler)},
-        "scores": scores or {},
-        "trained_on": sorted(model.trained_on),
-    }
-    write_json(card_path, card)
-
-
-def load_model(workspace: Workspace, *, name: str = FIRST) -> TrainedModel:
-    """Load a model after checking that it is complete, unchanged and made for this program.
-
-    Raises:
-        ModelError: with what is wrong and which notebook to run
-    """
-    classifier_path, scaler_path, card_path = workspace.model_files(name)
-    again = f"run notebook {NOTEBOOK[name]} again"
-    try:
-        card = json.loads(card_path.read_text())
-        contents = [path.read_bytes() for path in (classifier_path, scaler_path)]
-        hashes = [card["sha256"][path.name] for path in (classifier_path, scaler_path)]
-        made_with, feature_set = card["scikit_learn"], card["feature_set"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{classifier_path} is not there or incomplete: {again}") from error
-    if [_sha256(content) for content in contents] != hashes:
-        raise ModelError(f"{classifier_path} is not the file this project wrote: {again}")
-    if made_with != sklearn.__version__:
-        raise ModelError(
-            f"{classifier_path} was made with scikit-learn {made_with}, this is "
-            f"{sklearn.__version__}: {again}"
-        )
-    present = find_feature_set(workspace)
-    if feature_set != present.name:
-        raise ModelError(
-            f"{classifier_path} expects {feature_set!r} features, calls are described by "
-            f"{present.name!r} now: run notebooks 03 and 04 again"
-        )
-    try:
-        classifier, scaler = (joblib.load(io.BytesIO(content)) for content in contents)
-    except Exception as error:  # another NumPy or Python may fail anywhere inside
-        raise ModelError(
-            f"{classifier_path} cannot be loaded here ({type(error).__name__}): {again}"
-        ) from error
-    trained_on = frozenset(card["trained_on"])
-    choice = card.get("choice", "")
-    return TrainedModel(scaler, classifier, card["training_hash"], trained_on, present, choice)
-
-
-def read_card(workspace: Workspace, *, name: str) -> dict | None:
-    """Read what is known of a model without loading it; `None` where there is none."""
-    card_path = workspace.model_files(name)[-1]
-    if not card_path.is_file():
-        return None
-    try:
-        return json.loads(card_path.read_text())
-    except ValueError as error:
-        raise ModelError(f"{card_path} is damaged: run notebook {NOTEBOOK[name]} again") from error
-
-
-def current_model(workspace: Workspace) -> TrainedModel:
-    """Load the model that judges new calls.
+        card: what else is known of it, see `helpers.model_card`
+        probes: features of a few segments, shape (segments, features)
 
     Returns:
-        the retrained one, unless calls are described in another way since; then the first one,
-        until notebook 06 has retrained it
+        the model with the name of its version
+    """
+    number = 1 + max([int(name[:4]) for name in list_versions(workspace)], default=0)
+    version = f"{number:04}-{model.training_hash[:8]}"
+    content = dump_model(model, probes)
+    _keep_emotions(workspace, model.feature_set)
+    write_bytes(workspace.models / version / _MODEL, content)
+    whole = {
+        **card,
+        "version": version,
+        "created": _now(),
+        "labels": list(STATUSES),
+        "feature_set": model.feature_set.name,
+        "choice": model.choice,
+        "temperature": model.temperature,
+        "confidences": list(model.confidences),
+        "libraries": {
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in _LIBRARIES},
+        },
+        "sha256": {_MODEL: hashlib.sha256(content).hexdigest()},
+        "trained_on": sorted(model.trained_on),
+        "training": {**dict(card.get("training") or {}), "hash": model.training_hash},
+    }
+    whole["digest"] = _digest(whole)
+    write_json(workspace.models / version / _CARD, whole)
+    return replace(model, version=version)
+
+
+def load_version(workspace: Workspace, version: str) -> TrainedModel:
+    """Load a version after checking that it is complete, unchanged and answers as it did.
+
+    Nothing in the files is ever executed.
 
     Raises:
-        ModelError: see `load_model`
+        ModelError: with what is wrong and what to do
     """
-    card = read_card(workspace, name=RETRAINED)
-    outdated = card is None or card.get("feature_set") != find_feature_set(workspace).name
-    return load_model(workspace, name=FIRST if outdated else RETRAINED)
+    card = read_card(workspace, version)
+    if card.get("digest") != _digest(card) or card["version"] != version:
+        raise ModelError(f"the card of version {version} is damaged or was changed: {_ADVICE}")
+    path = workspace.models / version / _MODEL
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"version {version} is incomplete: {_ADVICE}") from error
+    if hashlib.sha256(content).hexdigest() != card["sha256"][_MODEL]:
+        raise ModelError(f"{path} is not the file this project wrote: {_ADVICE}")
+    known = {
+        "training_hash": card["training"]["hash"],
+        "trained_on": frozenset(card["trained_on"]),
+        "choice": card["choice"],
+        "temperature": card["temperature"],
+        "confidences": tuple(card["confidences"]),
+        "feature_set": _find_feature_set(workspace, version, card["feature_set"]),
+    }
+    try:
+        return restore_model(content, **known, version=version)
+    except ModelError as error:
+        raise ModelError(_describe_failure(version, card, str(error))) from error
 
 
-def remove_model(workspace: Workspace, *, name: str) -> None:
-    """Remove a model's files; the JSON goes first, so that no half of it is ever loaded."""
-    for path in reversed(workspace.model_files(name)):
-        path.unlink(missing_ok=True)
+def load_champion(workspace: Workspace) -> TrainedModel:
+    """Load the model that judges new calls.
+
+    Raises:
+        ModelError: where there is none, or it cannot be used
+    """
+    version = find_champion(workspace)
+    if not version:
+        raise ModelError(f"{workspace.models} holds no model yet: run notebooks 01 to 04 first")
+    return load_version(workspace, version)
+
+
+def find_champion(workspace: Workspace) -> str:
+    """Name the version that judges new calls, an empty string where there is none."""
+    return next(reversed(_list_champions(workspace)), "")
+
+
+def list_versions(workspace: Workspace) -> list[str]:
+    """List the versions that are there, oldest first."""
+    cards = workspace.models.glob(f"{4 * '[0-9]'}-*/{_CARD}")
+    return sorted(path.parent.name for path in cards)
+
+
+def read_card(workspace: Workspace, version: str) -> dict:
+    """Read what is known of a version without loading it.
+
+    Raises:
+        ModelError: where there is no such version, or its card is damaged
+    """
+    path = workspace.models / version / _CARD
+    try:
+        card = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        known = ", ".join(list_versions(workspace)) or "none"
+        raise ModelError(f"there is no usable version {version!r}; there are: {known}") from error
+    if not isinstance(card, dict):
+        raise ModelError(f"{path} is damaged: {_ADVICE}")
+    return card
+
+
+def read_history(workspace: Workspace) -> pd.DataFrame:
+    """Read what was decided about versions, oldest first, see `HISTORY`."""
+    return read_csv(workspace.models / "history.csv", HISTORY)
+
+
+def record_decision(
+    workspace: Workspace,
+    version: str,
+    *,
+    event: str,
+    reasons: list[str],
+    against: str = "",
+    **figures: object,
+) -> None:
+    """Write down a decision, bring the exported files and the version's cards up to date.
+
+    Args:
+        workspace: with the version
+        version: what it is about
+        event: `PROMOTED`, `KEPT_ASIDE` or `ROLLED_BACK`
+        reasons: why, in sentences
+        against: the champion it was compared with, or that it replaces
+        figures: what else the decision adds to the version's card
+    """
+    step = {
+        "time": _now(),
+        "version": version,
+        "event": event,
+        "against": against,
+        "reason": " ".join(reasons),
+    }
+    history = pd.concat([read_history(workspace), pd.DataFrame([step])])
+    if event != ROLLED_BACK:
+        decision = {"promoted": event == PROMOTED, "against": against, "reasons": reasons}
+        card = {**read_card(workspace, version), **figures, "decision": decision}
+        write_json(workspace.models / version / _CARD, card)
+        write_bytes(workspace.models / version / "MODEL_CARD.md", card_markdown(card).encode())
+        write_bytes(workspace.models / version / "model_card.html", card_page(card).encode())
+    write_csv(workspace.models / "history.csv", history)
+    export_champion(workspace)
+
+
+def rollback(workspace: Workspace, version: str = "", *, reason: str = "asked for") -> str:
+    """Make an earlier version the champion again.
+
+    The version that is left is not promoted a second time for the same training data.
+
+    Args:
+        workspace: with versions
+        version: which one, a former champion; by default the one before the present one
+        reason: why, for the history
+
+    Returns:
+        the version that judges from now on
+
+    Raises:
+        ModelError: where there is no earlier one, or it cannot be used; nothing has changed then
+    """
+    present = find_champion(workspace)
+    target = version or _earlier_champion(workspace)
+    if not target:
+        raise ModelError(
+            f"there is no champion before {present or 'the first model'} to go back to"
+        )
+    load_version(workspace, target)
+    if target not in _list_champions(workspace):
+        raise ModelError(f"version {target} never judged calls, so there is no way back to it")
+    if target != present:
+        record_decision(workspace, target, event=ROLLED_BACK, reasons=[reason], against=present)
+    return target
+
+
+def export_champion(workspace: Workspace) -> None:
+    """Write the champion's classifier and scaler as the joblib files people expect.
+
+    They are for programs that load such files, and are never read here.
+    """
+    model = load_champion(workspace)
+    names = (FIRST, RETRAINED) if workspace.predictions.is_file() else (FIRST,)
+    for name in names:
+        for path, part in zip(
+            workspace.exports(name), (model.classifier, model.scaler), strict=True
+        ):
+            write_bytes(path, _joblib_bytes(part))
+
+
+_ADVICE = "run notebook 04 again to train one that can be used, or go back to another (rollback)"
+
+
+def _list_champions(workspace: Workspace) -> list[str]:
+    """List what judged calls, in the order in which it did, the present champion last."""
+    history = read_history(workspace)
+    return history.loc[history["event"] != KEPT_ASIDE, "version"].tolist()
+
+
+def _earlier_champion(workspace: Workspace) -> str:
+    """Walk back: what the present champion replaced when it was promoted."""
+    history, present = read_history(workspace), find_champion(workspace)
+    promoted = history[(history["event"] == PROMOTED) & (history["version"] == present)]
+    return "" if promoted.empty else promoted["against"].iloc[-1]
+
+
+def _find_feature_set(workspace: Workspace, version: str, name: str) -> FeatureSet:
+    if name == PHONE.name:
+        return PHONE
+    path = _emotions_path(workspace, name)
+    feature_set = emotion_feature_set(load_emotion_model(path)) if path.is_file() else PHONE
+    if feature_set.name != name:
+        raise ModelError(
+            f"version {version} expects {name!r} features, this program describes calls by "
+            f"{feature_set.name!r}: run notebooks 03 and 04 again"
+        )
+    return feature_set
+
+
+def _keep_emotions(workspace: Workspace, feature_set: FeatureSet) -> None:
+    """Keep the model of emotions with the versions that ask it, once for all of them."""
+    if feature_set.name != PHONE.name and workspace.voice_emotions.is_file():
+        path = _emotions_path(workspace, feature_set.name)
+        write_bytes(path, workspace.voice_emotions.read_bytes())
+
+
+def _emotions_path(workspace: Workspace, name: str) -> Path:
+    return workspace.models / "voice_emotions" / f"{name}.npz"
+
+
+def _digest(card: Mapping) -> str:
+    """Hash what of a card a model is loaded with; the rest may grow."""
+    values = [card.get(name) for name in (*_LOADED, "training", "sha256")]
+    content = json.dumps(values, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _describe_failure(version: str, card: Mapping, what: str) -> str:
+    made = (card.get("libraries") or {}).get("scikit-learn", "an unknown version")
+    return (
+        f"version {version}, made with scikit-learn {made}, cannot be used with "
+        f"{sklearn.__version__} ({what}): install scikit-learn {made}, or {_ADVICE}"
+    )
 
 
 def _joblib_bytes(estimator) -> bytes:
@@ -173,5 +301,5 @@ def _joblib_bytes(estimator) -> bytes:
     return buffer.getvalue()
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -6,35 +6,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from helpers.calibration import COVERAGE
 from helpers.errors import AudioError
 from helpers.features import call_features
-from helpers.model_store import TrainedModel, current_model
+from helpers.model_store import load_champion
 from helpers.progress import progress
 from helpers.statuses import STATUSES
+from helpers.trained_model import TrainedModel
 from helpers.workspace import Workspace, resolve
 
 PROBABILITIES = tuple(f"p_{status}" for status in STATUSES)
-"""Columns with the probability of each status, as the call's end sounds."""
+"""Columns with the calibrated probability of each status, as the call's end sounds."""
 
-COLUMNS = ("path", "status", "start_status", "end_status", *PROBABILITIES, "error")
+COLUMNS = (
+    *("path", "status", "start_status", "end_status"),
+    *PROBABILITIES,
+    *("confidence", "needs_human", "error"),
+)
 """Columns of the table of verdicts."""
 
 
 def predict_calls(
-    paths: Iterable[Path | str] | Path | str, *, workspace: Workspace | Path | str
+    paths: Iterable[Path | str] | Path | str,
+    *,
+    workspace: Workspace | Path | str,
+    coverage: float = COVERAGE,
 ) -> pd.DataFrame:
     """Judge how the customer left each call.
 
     Args:
         paths: recordings in any encoding, also ones the workspace does not know; one path is a
             list of one
-        workspace: whose model judges: the retrained one where there is one
+        workspace: whose champion judges
+        coverage: share of calls the model shall judge alone; the least sure rest needs a human
 
     Returns:
         one row per path in the given order, with the columns `COLUMNS`. `status` and the
         probabilities are those of the call's end; a call up to 45 s has one verdict, which is
-        start and end alike. For a file that cannot be judged `error` says why and the rest is
-        empty; otherwise `error` is an empty string.
+        start and end alike. `confidence` is the highest probability, `needs_human` whether it is
+        lower than of the chosen share of calls. For a file that cannot be judged `error` says why
+        and the rest is empty, except that it needs a human; otherwise `error` is an empty string.
 
     Raises:
         ModelError: where the workspace has no usable model
@@ -43,31 +54,39 @@ def predict_calls(
         paths = [paths]
     if not isinstance(workspace, Workspace):
         workspace = Workspace(resolve(workspace))
-    return judge_calls(paths, current_model(workspace))
+    return judge_calls(paths, load_champion(workspace), coverage=coverage)
 
 
-def judge_calls(paths: Iterable[Path | str], model: TrainedModel) -> pd.DataFrame:
+def judge_calls(
+    paths: Iterable[Path | str], model: TrainedModel, *, coverage: float = COVERAGE
+) -> pd.DataFrame:
     """Judge calls with a given model, see `predict_calls`."""
-    rows = [_judge(path, model) for path in progress(list(paths), "Judging")]
+    least = model.least_confidence(coverage)
+    rows = [_judge(path, model, least) for path in progress(list(paths), "Judging")]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table[list(PROBABILITIES)] = table[list(PROBABILITIES)].astype(float)
-    return table.fillna({name: "" for name in COLUMNS if name not in PROBABILITIES})
+    numbers = [*PROBABILITIES, "confidence"]
+    table[numbers] = table[numbers].astype(float)
+    table["needs_human"] = table["needs_human"].astype(bool)
+    return table.fillna({name: "" for name in COLUMNS if name not in numbers})
 
 
-def _judge(path: Path | str, model: TrainedModel) -> dict[str, object]:
+def _judge(path: Path | str, model: TrainedModel, least: float) -> dict[str, object]:
     try:
         probabilities = model.predict_proba(
             call_features(path, feature_set=model.feature_set)
         ).round(6)
     except AudioError as error:
-        return {"path": str(path), "error": str(error)}
+        return {"path": str(path), "needs_human": True, "error": str(error)}
     best = np.argmax(probabilities, axis=1)
     start, end = STATUSES[best[0]], STATUSES[best[-1]]
+    confidence = probabilities[-1].max()
     return {
         "path": str(path),
         "status": end,
         "start_status": start,
         "end_status": end,
         **dict(zip(PROBABILITIES, probabilities[-1], strict=True)),
+        "confidence": confidence,
+        "needs_human": bool(confidence < least),
         "error": "",
     }

@@ -1,5 +1,6 @@
 """CallRecords.csv: one row per distinct recording, with its status and where it comes from."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -7,7 +8,9 @@ import pandas as pd
 
 from helpers.audio import content_hash, open_recording
 from helpers.conversion import read_conversions
-from helpers.errors import AudioError
+from helpers.customers import DETAILS, describe_line
+from helpers.decisions import enter_decisions, list_conflicts, read_decisions, reject_useless
+from helpers.errors import AudioError, TableError
 from helpers.files import PART_SUFFIX, read_csv, write_csv
 from helpers.rejections import Rejection, record_rejections
 from helpers.statuses import STATUSES, parse_status, status_of_folders, status_of_suffix
@@ -27,19 +30,42 @@ COLUMNS = {
     "duration_s": float,
     "sampling_rate": int,
     "channels": int,
-    "customer": str,
+    **dict.fromkeys(DETAILS, str),
 }
-"""Columns of `CallRecords.csv`; `path` is relative to the workspace, `customer` may be empty."""
+"""Columns of `CallRecords.csv`; `path` is relative to the workspace.
 
-DECISION_COLUMNS = {"path": str, "statuses": str, "decision": str}
-"""Columns of `decisions.csv`; people fill in `decision`."""
+Who the `customer` is, the `agent` and the customer's `gender` may be empty; `line` is what people
+call it, or else says what the recording is like, such as `8 kHz mono`.
+"""
+
+_NO_STATUS = (
+    "no status: put it in a folder named satisfied, average or unsatisfied, or end its name with "
+    "_sat, _avg or _unsat in audio_data, or write its path and status into decisions.csv"
+)
 
 
 class Found(NamedTuple):
-    """Everything that step 02 looked at: usable recordings and rejected files."""
+    """Everything that step 02 looked at.
 
-    recordings: pd.DataFrame
+    Attributes:
+        usable: recordings with `COLUMNS`, archive before form; the status is the one that place
+            or name tells, else the one people decided, else empty
+        rejections: files that cannot be used
+    """
+
+    usable: pd.DataFrame
     rejections: list[Rejection]
+
+    @property
+    def recordings(self) -> pd.DataFrame:
+        """Recordings with a status."""
+        return self.usable[self.usable["status"] != ""].reset_index(drop=True)
+
+    @property
+    def unlabelled(self) -> pd.DataFrame:
+        """Recordings without a status, under this name or another."""
+        labelled = self.usable["content_hash"].isin(self.recordings["content_hash"])
+        return self.usable[~labelled].reset_index(drop=True)
 
 
 def build_records(workspace: Workspace) -> pd.DataFrame:
@@ -47,8 +73,9 @@ def build_records(workspace: Workspace) -> pd.DataFrame:
 
     The same recording met twice under one status is one row. Met under two statuses it is a
     conflict: a row of `decisions.csv` asks for a decision, and until somebody writes one the
-    recording is in no row of the result. A decision for any other path corrects its status.
-    Every file that gives no row is listed in `rejected_files.csv`.
+    recording is in no row of the result. A decision for any other path corrects its status, or
+    gives it one where neither folder nor name does. Every file that gives no row is listed in
+    `rejected_files.csv`.
 
     Args:
         workspace: with `dataset` converted by notebook 01; `audio_data` may be missing
@@ -67,20 +94,18 @@ def build_records(workspace: Workspace) -> pd.DataFrame:
 def settle_records(workspace: Workspace, found: Found) -> pd.DataFrame:
     """Write `CallRecords.csv` from what `find_recordings` found, see `build_records`."""
     decisions = read_decisions(workspace)
-    recordings, rejections = found.recordings, list(found.rejections)
+    rejections = list(found.rejections)
     chosen, conflicts = [], []
-    for _, twins in recordings.groupby("content_hash", sort=False):
+    for _, twins in found.usable.groupby("content_hash", sort=False):
         row, rejected, conflict = _settle(twins, decisions)
         chosen += row
         rejections += rejected
         conflicts += conflict
     records = pd.DataFrame(chosen, columns=list(COLUMNS)).sort_values("path", ignore_index=True)
-    _write_decisions(workspace, decisions, conflicts)
-    disputed = {path for conflict in conflicts for path in conflict["twins"]}
-    rejections += _useless_decisions(
-        {path: text for path, text in decisions.items() if path not in disputed},
-        set(recordings["path"]),
-    )
+    listed = {path for conflict in conflicts for path in conflict["twins"]}
+    others = {path: text for path, text in decisions.items() if path not in listed}
+    list_conflicts(workspace, conflicts, others)
+    rejections += reject_useless(others, set(found.usable["path"]))
     record_rejections(workspace, rejections, step=STEP)
     write_csv(workspace.records, records)
     return records
@@ -107,26 +132,68 @@ def find_recordings(workspace: Workspace) -> Found:
         recordings with `COLUMNS`, archive before form, and the files that cannot be used
     """
     converted = {row["path"]: row for row in read_conversions(workspace).to_dict("records")}
-    found: list[dict | Rejection] = []
-    for file in _list_files(workspace.dataset, workspace.conversions):
+    decisions = read_decisions(workspace)
+    files = [(file, ARCHIVE) for file in _list_files(workspace.dataset, workspace.conversions)]
+    files += [(file, FORM) for file in _list_files(workspace.audio_data)]
+    rows, rejections = [], []
+    for file, source in files:
         path = workspace.relative(file)
-        status = status_of_folders(PurePosixPath(path).relative_to(workspace.dataset.name))
-        row = _describe(file, path, status, converted.get(path))
-        found.append(row if isinstance(row, Rejection) else {**row, "source": ARCHIVE})
-    for file in _list_files(workspace.audio_data):
-        row = _describe(file, workspace.relative(file), status_of_suffix(file), None)
-        found.append(row if isinstance(row, Rejection) else {**row, "source": FORM})
-    rejections = [item for item in found if isinstance(item, Rejection)]
-    rows = [item for item in found if not isinstance(item, Rejection)]
+        try:
+            row = {**dict.fromkeys(DETAILS, ""), **_inspect(file, path, converted.get(path))}
+        except AudioError as error:
+            rejections.append(Rejection(path.encode(errors="replace").decode(), str(error)))
+            continue
+        status = _told_status(path, source) or parse_status(decisions.get(path, ""))
+        rows.append({**row, "path": path, "source": source, "status": status or ""})
     return Found(pd.DataFrame(rows, columns=list(COLUMNS)), rejections)
 
 
-def read_decisions(workspace: Workspace) -> dict[str, str]:
-    """Read what people wrote into `decisions.csv`: the decision, as written, by path."""
-    table = read_csv(workspace.decisions, DECISION_COLUMNS)
-    return {
-        row.path.strip(): row.decision.strip() for row in table.itertuples() if row.decision.strip()
-    }
+def list_unlabelled(workspace: Workspace) -> pd.DataFrame:
+    """List the recordings that have no status yet, neither told nor decided, each once.
+
+    Returns:
+        columns `path, content_hash, duration_s`, archive before form, then by path
+    """
+    calls = find_recordings(workspace).unlabelled
+    calls = calls.drop_duplicates("content_hash", ignore_index=True)
+    return calls[["path", "content_hash", "duration_s"]].astype({"duration_s": float})
+
+
+def decide(workspace: Workspace, decisions: Mapping[str, str]) -> None:
+    """Write statuses that people decided into `decisions.csv`.
+
+    `build_records` takes them over. An earlier decision about the same recording gives way,
+    whichever of its names it is for; all others stay. Where one is wrong, none is written.
+
+    Args:
+        workspace: with recordings in `dataset` or `audio_data`
+        decisions: status by path in the workspace, as people write it, such as `not satisfied`
+
+    Raises:
+        TableError: where a path is no usable recording, a status is none of `STATUSES`, or two
+            names of one recording are given different ones
+    """
+    usable = find_recordings(workspace).usable
+    contents = dict(zip(usable["path"], usable["content_hash"], strict=True))
+    chosen: dict[str, tuple[str, str]] = {}
+    for path, text in decisions.items():
+        status = parse_status(text)
+        if path not in contents:
+            raise TableError(
+                f"{path!r} was decided on, but is no usable recording in {workspace.folder}: write "
+                "its path in the workspace, such as dataset/satisfied/call.wav"
+            )
+        if status is None:
+            raise TableError(
+                f"the decision {text!r} about {path} is none of {', '.join(STATUSES)}; write one"
+            )
+        first, earlier = chosen.setdefault(contents[path], (path, status))
+        if earlier != status:
+            raise TableError(
+                f"{first} and {path} are the same recording, but were decided to be {earlier} and "
+                f"{status}; decide for one of them"
+            )
+    enter_decisions(workspace, dict(chosen.values()), contents=contents)
 
 
 def count_by_status(records: pd.DataFrame) -> pd.DataFrame:
@@ -150,25 +217,11 @@ def _list_files(folder: Path, *without: Path) -> list[Path]:
     return sorted(path for path in files if not path.name.endswith(PART_SUFFIX))
 
 
-def _describe(
-    file: Path, path: str, status: str | None, known: dict | None
-) -> dict[str, object] | Rejection:
-    shown = path.encode(errors="replace").decode()
-    if shown != path:
-        return Rejection(shown, "its name is not written in UTF-8: rename it")
-    if status is None:
-        return Rejection(
-            path,
-            "no status: put it in a folder named satisfied, average or unsatisfied, "
-            "or end its name with _sat, _avg or _unsat in audio_data",
-        )
-    try:
-        return {"customer": "", **(known or _inspect(file)), "path": path, "status": status}
-    except AudioError as error:
-        return Rejection(path, str(error))
-
-
-def _inspect(file: Path) -> dict[str, object]:
+def _inspect(file: Path, path: str, converted: dict | None) -> dict[str, object]:
+    if path.encode(errors="replace").decode() != path:
+        raise AudioError("its name is not written in UTF-8: rename it")
+    if converted:
+        return converted
     with open_recording(file) as recording:
         return {
             "content_hash": content_hash(recording),
@@ -178,53 +231,37 @@ def _inspect(file: Path) -> dict[str, object]:
         }
 
 
+def _told_status(path: str, source: str) -> str | None:
+    tell = status_of_folders if source == ARCHIVE else status_of_suffix
+    return tell(PurePosixPath(path))
+
+
 def _settle(
     twins: pd.DataFrame, decisions: dict[str, str]
 ) -> tuple[list[dict], list[Rejection], list[dict]]:
     """Settle one recording: its row if it has one, the paths without a row, its conflict."""
-    statuses = set(twins["status"])
-    written = next((decisions[path] for path in twins["path"] if path in decisions), "")
-    status = parse_status(written) or (statuses.pop() if len(statuses) == 1 else None)
-    names = " | ".join(f"{row.status}: {row.path}" for row in twins.itertuples())
     paths = list(twins["path"])
+    statuses = set(twins["status"]) - {""}
+    texts = [decisions[path] for path in paths if path in decisions]
+    written = next(filter(parse_status, texts), next(iter(texts), ""))
+    status = parse_status(written) or (statuses.pop() if len(statuses) == 1 else None)
+    told = ((_told_status(row.path, row.source), row.path) for row in twins.itertuples())
+    names = " | ".join(f"{each}: {path}" for each, path in told if each)
     conflict = {"path": paths[0], "statuses": names, "decision": written, "twins": paths}
     if status is None:
-        reason = f"conflict: the same recording has two statuses ({names}); "
-        reason += "write satisfied, average or unsatisfied under decision in decisions.csv"
-        if written:
-            reason += f" (it says {written!r}, which is none of them)"
-        return [], [Rejection(path, reason) for path in paths], [conflict]
+        reason = _conflict_reason(names, written) if statuses else _NO_STATUS
+        return [], [Rejection(path, reason) for path in paths], [conflict] if statuses else []
     fitting = twins[twins["status"] == status]
-    kept = (fitting if len(fitting) else twins).iloc[0]
+    kept = (fitting if len(fitting) else twins[twins["status"] != ""]).iloc[0]
     reason = f"the same recording as {kept['path']}"
     rejected = [Rejection(path, reason) for path in paths if path != kept["path"]]
-    customer = next((name for name in twins["customer"] if name), "")
-    row = {**kept.to_dict(), "status": status, "customer": customer}
+    details = {column: next(filter(None, twins[column]), "") for column in DETAILS}
+    line = describe_line(sampling_rate=kept["sampling_rate"], channels=kept["channels"])
+    row = {**kept.to_dict(), **details, "status": status, "line": details["line"] or line}
     return [row], rejected, [conflict] if written else []
 
 
-def _useless_decisions(decisions: dict[str, str], paths: set[str]) -> list[Rejection]:
-    rejections = []
-    for path, decision in decisions.items():
-        if path not in paths:
-            reason = "decided on, but no usable recording has this path"
-        elif parse_status(decision) is None:
-            reason = f"the decision {decision!r} is none of {', '.join(STATUSES)}"
-        else:
-            continue
-        rejections.append(Rejection(f"decisions.csv: {path}", reason))
-    return rejections
-
-
-def _write_decisions(
-    workspace: Workspace, decisions: dict[str, str], conflicts: list[dict]
-) -> None:
-    listed = {path for conflict in conflicts for path in conflict["twins"]}
-    rest = [
-        {"path": path, "statuses": "", "decision": decision}
-        for path, decision in decisions.items()
-        if path not in listed
-    ]
-    if conflicts or rest or workspace.decisions.is_file():
-        table = pd.DataFrame([*conflicts, *rest], columns=list(DECISION_COLUMNS))
-        write_csv(workspace.decisions, table.sort_values("path"))
+def _conflict_reason(names: str, written: str) -> str:
+    reason = f"conflict: the same recording has two statuses ({names}); "
+    reason += "write satisfied, average or unsatisfied under decision in decisions.csv"
+    return f"{reason} (it says {written!r}, which is none of them)" if written else reason

@@ -5,27 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers.feedback.agreement import list_answers, measure_agreement
 from helpers.files import write_bytes
-from helpers.model_store import RETRAINED, read_card
+from helpers.model_card import STYLE
+from helpers.model_store import find_champion, read_card, read_history
 from helpers.prediction import PROBABILITIES
 from helpers.records import ARCHIVE, count_by_status, read_records
 from helpers.rejections import read_rejections
-from helpers.retraining import read_predictions, score_predictions
-from helpers.segments import LIMIT_S
+from helpers.retraining import list_reviews, read_predictions, score_predictions
 from helpers.statuses import STATUSES
 from helpers.training import read_evaluations
 from helpers.workspace import Workspace
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1c1c1c; background: #fff }
-table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }
-th, td { padding: .35rem .8rem; border-bottom: 1px solid #ddd; text-align: left }
-th { background: #f3f3f3 }
-@media (prefers-color-scheme: dark) {
-  body { color: #e8e8e8; background: #161616 } th { background: #262626 }
-  td, th { border-color: #3a3a3a } a { color: #8ab4f8 } }
-"""
 
 
 def summarise(workspace: Workspace) -> pd.DataFrame:
@@ -41,9 +31,13 @@ def summarise(workspace: Workspace) -> pd.DataFrame:
         lines += [
             ("calls from the form", str(len(predictions))),
             ("verdict differs from the answer", _describe_mismatches(predictions)),
+            ("for a person to listen to", _describe_reviews(list_reviews(predictions))),
             ("score on the form's calls", _describe_form_score(predictions)),
+            ("people among themselves", measure_agreement(list_answers(workspace)).sentence),
             ("retrained", _describe_retraining(workspace)),
         ]
+    if find_champion(workspace):
+        lines.append(("model that judges", _describe_champion(workspace)))
     return pd.DataFrame(lines, columns=["what", "result"])
 
 
@@ -61,13 +55,15 @@ def write_report(workspace: Workspace) -> Path:
         ("Calls", _table(count_by_status(read_records(workspace)).reset_index())),
         ("Scores", _table(read_evaluations(workspace))),
         ("Calls from the form", _table(_verdicts(read_predictions(workspace)))),
+        ("For a person to listen to", _table(list_reviews(read_predictions(workspace)))),
+        ("Versions of the model", _table(read_history(workspace))),
         ("Rejected files", _table(read_rejections(workspace))),
         ("Notebooks", f"<ul>{links}</ul>" if links else "<p>Run them with make to keep them.</p>"),
     ]
     body = "".join(f"<h2>{title}</h2>{content}" for title, content in sections)
     content = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Call Emotion</title>'
-        f"<style>{_STYLE}</style></head><body><h1>Call Emotion</h1>{body}</body></html>\n"
+        f"<style>{STYLE}</style></head><body><h1>Call Emotion</h1>{body}</body></html>\n"
     )
     write_bytes(page, content.encode())
     return page
@@ -109,20 +105,38 @@ def _describe_form_score(predictions: pd.DataFrame) -> str:
     return f"accuracy {evaluation.accuracy:.2f}, UAR {evaluation.uar:.2f} on {calls} unseen calls"
 
 
-def _describe_retraining(workspace: Workspace) -> str:
-    card = read_card(workspace, name=RETRAINED)
-    if card is None:
-        return f"no: no mismatch on a call longer than {LIMIT_S:.0f} s"
-    scores = card["scores"]
+def _describe_reviews(reviews: pd.DataFrame) -> str:
+    if reviews.empty:
+        return "none"
+    counts = reviews["cause"].value_counts(sort=False)
     return (
-        f"yes, with {scores['feedback']} end segments of mismatched calls; UAR on the "
-        f"archive {scores['before']['uar']:.2f} before, {scores['after']['uar']:.2f} after"
+        ", ".join(f"{count} {cause}" for cause, count in counts.items()) + ", see review_list.csv"
+    )
+
+
+def _describe_retraining(workspace: Workspace) -> str:
+    history = read_history(workspace)
+    if len(history) < 2:
+        return "no: no mismatch was an error of the model"
+    last = history.iloc[-1]
+    return f"{last['version']} {last['event']}: {last['reason']}"
+
+
+def _describe_champion(workspace: Workspace) -> str:
+    version = find_champion(workspace)
+    golden = read_card(workspace, version).get("golden")
+    if not golden:
+        return f"{version}, without a golden set to judge it on"
+    return (
+        f"{version}; golden set of {golden['calls']} calls: UAR {golden['uar']:.2f} (95 % interval "
+        f"{golden['uar_low']:.2f} to {golden['uar_high']:.2f})"
     )
 
 
 def _verdicts(predictions: pd.DataFrame) -> pd.DataFrame:
-    flags = ["mismatch", "retrained", "counted"]
-    table = predictions[["path", "expected", "end_status", *PROBABILITIES, *flags]].round(2)
+    flags = ["mismatch", "needs_human", "retrained", "counted"]
+    columns = ["path", "expected", "end_status", *PROBABILITIES, "cause", *flags]
+    table = predictions[columns].round(2)
     table[flags] = table[flags].replace({True: "yes", False: ""})
     return table.sort_values(["mismatch", "path"], ascending=[False, True])
 
@@ -135,4 +149,5 @@ def _link(path: Path) -> str:
 def _table(table: pd.DataFrame) -> str:
     if table.empty:
         return "<p>None.</p>"
-    return table.to_html(index=False, border=0)
+    with pd.option_context("display.max_colwidth", None):
+        return table.to_html(index=False, border=0)

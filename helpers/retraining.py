@@ -1,37 +1,35 @@
-"""The feedback loop: judge the form's calls, learn from the ones that were judged wrong.
+"""The feedback loop: judge the form's calls, find what may be learned, and let the gate decide.
 
-Every call is judged once, by the model of that moment, which had not learned from it; that verdict
-stays in `predictions.csv`. What the model learns is worked out anew each time from these verdicts
-and the calls' present statuses, so that a corrected status corrects the training data too.
+Every call is judged once, by the champion of that moment, which had not learned from it; that
+verdict stays in `predictions.csv`, and so does what is behind a mismatch. What may be learned is
+worked out anew each time from these and the calls' present statuses, so that a corrected status
+corrects the training data too.
 """
 
-from typing import NamedTuple
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 
-from helpers.dataset import (
-    VERDICT_KINDS,
-    Dataset,
-    cached_features,
-    find_feature_set,
-    load_dataset,
-    npy_bytes,
+from helpers.calibration import COVERAGE
+from helpers.dataset import load_dataset, npy_bytes
+from helpers.evaluation import Evaluation
+from helpers.feedback.quality import check_recording
+from helpers.feedback.triage import (
+    REVIEWED,
+    describe_cause,
+    may_be_learned,
+    triage,
 )
-from helpers.errors import ModelError
-from helpers.evaluation import Evaluation, evaluate, group_segments
 from helpers.files import read_csv, write_bytes, write_csv
-from helpers.model_store import (
-    RETRAINED,
-    current_model,
-    load_model,
-    remove_model,
-    save_model,
-)
+from helpers.model_store import load_champion
 from helpers.prediction import PROBABILITIES, judge_calls
-from helpers.records import FORM, find_recordings, settle_records
+from helpers.progress import progress
+from helpers.promotion import Promotion, TrainingData, collect_training, update_champion
+from helpers.records import FORM, find_recordings, read_decisions, settle_records
 from helpers.segments import LIMIT_S
-from helpers.training import hash_training, make_classifier, train_model
+from helpers.statuses import parse_status
+from helpers.trained_model import TrainedModel
 from helpers.workspace import Workspace
 
 COLUMNS = {
@@ -41,57 +39,71 @@ COLUMNS = {
     "start_status": str,
     "end_status": str,
     **dict.fromkeys(PROBABILITIES, float),
+    "confidence": float,
+    "needs_human": bool,
     "mismatch": bool,
+    "cause": str,
+    "label_error": float,
     "retrained": bool,
     "counted": bool,
     "disputed": bool,
+    "confirmed": bool,
     "unseen": bool,
     "duration_s": float,
     "model": str,
+    "judged_at": str,
     "content_hash": str,
+    "triaged_as": str,
+    "faults": str,
     "error": str,
 }
 """Columns of `predictions.csv`.
 
-`retrained`: the call's end is in the training data because of the mismatch; `unseen`: the model
-that judged the call had not learned from it; `disputed`: people gave the same recording two
-statuses; `counted`: the verdict counts in the score; `model`: version that judged.
+`needs_human`: the model is less sure than of the chosen share of calls; `cause`: what is behind the
+answer, see `helpers.feedback.triage`; `label_error`: probability that the answer is wrong;
+`retrained`: the call's end is in the training data; `unseen`: the model that judged the call had
+not learned from it; `disputed`: people gave the same recording two statuses; `confirmed`: a person
+has decided on the status; `counted`: the verdict counts in the score; `model`: version that judged,
+and when; `triaged_as`: the answer that `cause` is about; `faults`: what is wrong with the sound.
 """
 
-
-class Retraining(NamedTuple):
-    """Whether a model was trained, and why, in one sentence."""
-
-    happened: bool
-    reason: str
+REVIEW_COLUMNS = ("path", "answer", "verdict", "cause", "reason", "label_error", "listened_to")
+"""Columns of `review_list.csv`."""
 
 
-def learn_from_form(workspace: Workspace) -> tuple[pd.DataFrame, Retraining]:
-    """Judge the form's calls that are new, and retrain where a verdict was wrong.
+def learn_from_form(
+    workspace: Workspace, *, coverage: float = COVERAGE
+) -> tuple[pd.DataFrame, Promotion]:
+    """Judge the form's calls that are new, and train where the model was wrong.
 
-    A retraining that an earlier run did not finish, or that corrected statuses ask for, comes
-    first, so that new calls are judged by a model that knows all earlier feedback. Running twice
-    changes nothing.
+    Of the mismatches only real errors of the model are learned, see `helpers.feedback.triage`,
+    together with the calls whose answer the verdict agrees with: the contradictions alone would
+    teach the model that it is always wrong. The rest is listed in `review_list.csv`. The trained
+    model becomes the champion only if it passes the gate. Running twice changes nothing.
 
     Args:
-        workspace: with the first model; `audio_data` holds the form's calls
+        workspace: with a champion; `audio_data` holds the form's calls
+        coverage: share of calls the model shall judge alone; the least sure rest needs a human
 
     Returns:
         `predictions.csv`, one row per distinct recording in `audio_data`, see `COLUMNS`; and
-        what was retrained
+        what was trained and promoted
 
     Raises:
-        ModelError: where notebook 04 has not trained a model
+        ModelError: where notebook 04 has not trained a model, or it cannot be used
+        GoldenSetError: where the golden set was changed by hand
         MissingStepError: where an earlier notebook has not run
     """
+    champion = load_champion(workspace)
     calls = list_form_calls(workspace)
     known = read_predictions(workspace)
-    known = _derive(known[known["content_hash"].isin(calls["content_hash"])], calls)
-    earlier = retrain_model(workspace, known)
-    predictions = _derive(_judge_new(workspace, calls, known), calls)
+    known = known[known["content_hash"].isin(calls["content_hash"])]
+    predictions = _derive(_judge_new(workspace, champion, calls, known, coverage), calls)
+    learned = training_data(workspace, predictions).calls
+    predictions["retrained"] &= predictions["content_hash"].isin(learned)
     write_csv(workspace.predictions, predictions)
-    retraining = retrain_model(workspace, predictions)
-    return predictions, earlier if earlier.happened and not retraining.happened else retraining
+    write_csv(workspace.review_list, list_reviews(predictions))
+    return predictions, retrain_model(workspace, predictions)
 
 
 def read_predictions(workspace: Workspace) -> pd.DataFrame:
@@ -105,64 +117,62 @@ def list_form_calls(workspace: Workspace) -> pd.DataFrame:
     `CallRecords.csv` is brought up to date on the way, so that decisions about conflicts count.
 
     Returns:
-        columns `path, expected, duration_s, content_hash, disputed`
+        columns `path, expected, duration_s, content_hash, disputed, confirmed`; `confirmed` where
+        a person has decided on the status
     """
     found = find_recordings(workspace)
     settled = settle_records(workspace, found).set_index("content_hash")["status"]
+    decisions = read_decisions(workspace)
+    readable = {path for path, decision in decisions.items() if parse_status(decision)}
+    decided = found.recordings["path"].isin(readable)
+    confirmed = set(found.recordings.loc[decided, "content_hash"])
     calls = found.recordings
     calls = calls[calls["source"] == FORM].drop_duplicates("content_hash", ignore_index=True)
     status = calls["content_hash"].map(settled)
-    calls = calls.assign(expected=status.fillna(calls["status"]), disputed=status.isna())
-    return calls[["path", "expected", "duration_s", "content_hash", "disputed"]]
+    calls = calls.assign(
+        expected=status.fillna(calls["status"]),
+        disputed=status.isna(),
+        confirmed=calls["content_hash"].isin(confirmed) & status.notna(),
+    )
+    return calls[["path", "expected", "duration_s", "content_hash", "disputed", "confirmed"]]
 
 
-def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Retraining:
-    """Train on archive and feedback together, where that differs from what was trained on.
-
-    The feedback is the end segment of every call longer than 45 s whose end was judged
-    differently from its expected status. Where there is none, the first model is the current one.
-
-    With the model its scores are kept: on the archived calls, customers kept apart, trained on the
-    archive alone (`before`) and on archive and feedback (`after`). A form does not say who the
-    customer is: where its calls are of archived customers, `after` is a little too good. A call
-    that has come into the archive since is feedback no more.
+def retrain_model(workspace: Workspace, predictions: pd.DataFrame) -> Promotion:
+    """Train on archive and feedback together where that has not been tried; the gate decides.
 
     Args:
         workspace: with the archive's features
         predictions: with the columns `COLUMNS`
 
     Returns:
-        whether and why a model was trained
+        what was trained and promoted
     """
-    archive = load_dataset(workspace)
-    archived = predictions["content_hash"].isin(archive.segments["content_hash"])
-    feedback = predictions[predictions["retrained"] & ~archived]
-    extra = _feedback_segments(workspace, feedback)
-    _write_updated(workspace, archive, extra)
-    if feedback.empty:
-        remove_model(workspace, name=RETRAINED)  # the first model is the current one again
-        return Retraining(False, f"no mismatch on a call longer than {LIMIT_S:.0f} s to learn from")
-    ends = archive.only(VERDICT_KINDS)
-    features = np.concatenate([ends.features, extra[0]])
-    labels = np.concatenate([ends.labels, extra[1]])
-    if _trained_hash(workspace) == hash_training(features, labels):
-        return Retraining(False, "nothing new since the last retraining")
-    before = evaluate(ends, make_classifier)
-    after = evaluate(ends, make_classifier, extra=extra)
-    trained_on = {*archive.segments["content_hash"], *feedback["content_hash"]}
-    groups = [*group_segments(ends, "customer"), *feedback["content_hash"]]
-    model = train_model(
-        features,
-        labels,
-        trained_on=frozenset(trained_on),
-        groups=np.array(groups, dtype=object),
-        feature_set=find_feature_set(workspace),
-    )
-    scores = {"feedback": len(feedback), "before": before.summary(), "after": after.summary()}
-    save_model(workspace, model, name=RETRAINED, scores=scores)
-    calls = "1 call" if len(feedback) == 1 else f"{len(feedback)} calls"
-    reason = f"the model learned from {calls} that it had judged differently from people"
-    return Retraining(True, reason)
+    data = training_data(workspace, predictions)
+    _write_updated(workspace, data)
+    return update_champion(workspace, data, origin="feedback")
+
+
+def training_data(workspace: Workspace, predictions: pd.DataFrame) -> TrainingData:
+    """Put together what may be learned from: archive and feedback, without the golden set."""
+    return collect_training(workspace, predictions[predictions["retrained"]])
+
+
+def list_reviews(predictions: pd.DataFrame) -> pd.DataFrame:
+    """List the calls a person should listen to, with the reason, likeliest wrong answers first.
+
+    A person decides by `helpers.records.decide` or in `decisions.csv`; the call then leaves the
+    list, and may be learned from.
+
+    Returns:
+        columns `REVIEW_COLUMNS`; `listened_to` is the file to listen to
+    """
+    settled = predictions["disputed"] | predictions["confirmed"]
+    rows = predictions[predictions["cause"].isin(REVIEWED) & ~settled]
+    rows = rows.sort_values(["label_error", "path"], ascending=[False, True])
+    table = rows.rename(columns={"expected": "answer", "end_status": "verdict"})
+    reasons = [describe_cause(call) for call in rows.itertuples()]
+    names = rows["path"].str.rsplit("/", n=1).str[-1]
+    return table.assign(reason=reasons, listened_to=names)[list(REVIEW_COLUMNS)]
 
 
 def score_predictions(predictions: pd.DataFrame) -> Evaluation | None:
@@ -179,56 +189,52 @@ def score_predictions(predictions: pd.DataFrame) -> Evaluation | None:
     return Evaluation("call", rows.reset_index(drop=True))
 
 
-def _judge_new(workspace: Workspace, calls: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+def _judge_new(
+    workspace: Workspace,
+    model: TrainedModel,
+    calls: pd.DataFrame,
+    known: pd.DataFrame,
+    coverage: float,
+) -> pd.DataFrame:
     new = calls[~calls["content_hash"].isin(known["content_hash"])]
     if new.empty:
         return known
-    model = current_model(workspace)
-    verdicts = judge_calls([workspace.folder / path for path in new["path"]], model)
+    paths = [workspace.folder / path for path in new["path"]]
+    verdicts = judge_calls(paths, model, coverage=coverage)
     fresh = new.join(verdicts.drop(columns="path").set_index(new.index))
-    fresh["model"] = model.version
-    fresh["unseen"] = ~new["content_hash"].isin(model.trained_on)
+    fresh = fresh.assign(
+        model=model.version,
+        unseen=~new["content_hash"].isin(model.trained_on),
+        judged_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        faults=["; ".join(check_recording(path)) for path in progress(paths, "Listening")],
+        cause="",
+        label_error=0.0,
+        triaged_as="",
+    )
     return fresh if known.empty else pd.concat([known, fresh])
 
 
 def _derive(verdicts: pd.DataFrame, calls: pd.DataFrame) -> pd.DataFrame:
-    table, present = verdicts.copy(), calls.set_index("content_hash")
-    for column in ("path", "expected", "disputed"):
+    table, present = verdicts.reset_index(drop=True), calls.set_index("content_hash")
+    for column in ("path", "expected", "disputed", "confirmed"):
         table[column] = table["content_hash"].map(present[column])
-    table["disputed"] = table["disputed"].astype(bool)
+    for column in ("disputed", "confirmed", "unseen"):
+        table[column] = table[column].astype(bool)
     judged = (table["error"] == "") & ~table["disputed"]
     table["counted"] = judged & table["unseen"]
     table["mismatch"] = judged & (table["end_status"] != table["expected"])
-    long = table["duration_s"] > LIMIT_S
-    table["retrained"] = table["mismatch"] & table["unseen"] & long
+    known = table["counted"].to_numpy()
+    table = triage(table, table[list(PROBABILITIES)].to_numpy(float), known=known)
+    usable = table["counted"] & (table["duration_s"] > LIMIT_S) & (table["faults"] == "")
+    table["retrained"] = False
+    table.loc[usable, "retrained"] = may_be_learned(table[usable])
     return table.sort_values("path", ignore_index=True)[list(COLUMNS)]
 
 
-def _feedback_segments(
-    workspace: Workspace, feedback: pd.DataFrame
-) -> tuple[np.ndarray, np.ndarray]:
-    feature_set = find_feature_set(workspace)
-    ends = [
-        cached_features(workspace, call.path, call.content_hash, feature_set=feature_set)[-1]
-        for call in feedback.itertuples()
-    ]
-    features = np.array(ends, np.float32).reshape(len(ends), len(feature_set.names))
-    return features, feedback["expected"].to_numpy(dtype=str)
-
-
-def _write_updated(
-    workspace: Workspace, archive: Dataset, extra: tuple[np.ndarray, np.ndarray]
-) -> None:
-    data = np.concatenate([archive.features, extra[0]])
-    labels = np.concatenate([archive.labels, extra[1]])
-    write_bytes(workspace.feature_data_updated, npy_bytes(data))
+def _write_updated(workspace: Workspace, data: TrainingData) -> None:
+    archive = load_dataset(workspace)
+    first = len(data.labels) - data.feedback
+    features = np.concatenate([archive.features, data.features[first:]])
+    labels = np.concatenate([archive.labels, data.labels[first:]])
+    write_bytes(workspace.feature_data_updated, npy_bytes(features))
     write_bytes(workspace.feature_labels_updated, npy_bytes(labels))
-
-
-def _trained_hash(workspace: Workspace) -> str:
-    if not workspace.model_files(RETRAINED)[-1].is_file():
-        return ""
-    try:
-        return load_model(workspace, name=RETRAINED).training_hash
-    except ModelError:
-        return ""

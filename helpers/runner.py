@@ -30,6 +30,7 @@ PARTS = {
     "demo": ("01", "02", "03", "04", "05", "06"),
     "train": ("01", "02", "03", "04"),
     "loop": ("05", "06"),
+    "review": ("07",),
     "emotions": ("09",),
 }
 """Notebooks of each command, by number."""

@@ -3,127 +3,45 @@
 import hashlib
 import json
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.compose import ColumnTransformer
-from sklearn.decomposition import PCA
-from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import VotingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
+from helpers.calibration import apply_temperature, fit_temperature
+from helpers.classifiers import PERCEPTRON, make_classifier, make_earlier, make_majority
 from helpers.dataset import VERDICT_KINDS, Dataset
 from helpers.errors import CallEmotionError
-from helpers.evaluation import SPLITS, Evaluation, divide, evaluate, unweighted_average_recall
+from helpers.evaluation import (
+    SPLITS,
+    Evaluation,
+    cross_validate,
+    evaluate,
+)
 from helpers.features import PHONE, FeatureSet
 from helpers.files import write_json
-from helpers.model_store import TrainedModel
 from helpers.segments import KINDS
+from helpers.statuses import STATUSES
+from helpers.trained_model import TrainedModel
 from helpers.workspace import Workspace
-
-HIDDEN_UNITS = 300
-"""Size of the one hidden layer of the multilayer perceptron."""
-
-KEPT_VARIANCE = 0.99
-"""Share of the features' variance that its input keeps (principal components)."""
-
-VOICE_STRENGTH, EMOTION_STRENGTH = 0.001, 0.1
-"""Inverse regularisation (scikit-learn's C) of what hears the voice and of what hears emotions."""
-
-VOICE_AND_EMOTION = (1, 2)
-"""Their weights where both are heard."""
-
-INNER_FOLDS = 3
-"""Folds inside the training calls on which a classifier is chosen."""
 
 TRAINING_SETS = {"end segments": VERDICT_KINDS, "start and end segments": KINDS}
 """What may train: how calls end, as the status says, or every segment, as the earlier notebook."""
-
-PERCEPTRON = "perceptron"
-"""Name of the multilayer perceptron, the documented baseline."""
 
 CLASSIFIERS = dict(zip((*TRAINING_SETS, "majority"), ("chosen", PERCEPTRON, "none"), strict=True))
 """What is trained on each, and beside them the baseline that always answers the same."""
 
 
-class ChosenClassifier(ClassifierMixin, BaseEstimator):
-    """Tries a few classifiers on held-out groups of its training data and keeps the best.
+class Training(NamedTuple):
+    """A trained model, and what it is calibrated by.
 
     Attributes:
-        scores_: UAR of each on the held-out groups; empty with too few groups to hold some out
-        choice_: name of the one that was kept, see `make_candidates`
-        pipeline_: it, fitted to all training data: a scaler and a classifier
+        model: the model
+        out_of_fold: see `predict_out_of_fold`
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
-
-    def fit(self, features, labels, groups=None) -> "ChosenClassifier":
-        """Choose by UAR, then fit; each row is a group of its own where `groups` are missing."""
-        candidates = make_candidates(features.shape[1], self.seed)
-        groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
-        self.scores_ = _score(candidates, features, np.asarray(labels), groups, self.seed)
-        self.choice_ = max(self.scores_ or ["linear"], key=self.scores_.get)
-        self.pipeline_ = candidates[self.choice_].fit(features, labels)
-        self.classes_ = self.pipeline_.classes_
-        return self
-
-    def predict(self, features):
-        """Give the most probable status of each row."""
-        return self.pipeline_.predict(features)
-
-    def predict_proba(self, features):
-        """Give the probability of each of `classes_`."""
-        return self.pipeline_.predict_proba(features)
-
-
-def make_classifier(seed: int = 0) -> ChosenClassifier:
-    """Make the default: an unfitted choice among `make_candidates`."""
-    return ChosenClassifier(seed)
-
-
-def make_candidates(columns: int, seed: int = 0) -> dict[str, Pipeline]:
-    """Make what is chosen from, each a scaler and a classifier.
-
-    Args:
-        columns: number of features; those beyond the phone set's are a model's emotions
-        seed: of the perceptron
-
-    Returns:
-        unfitted pipelines by name, the simplest first
-    """
-    voice = slice(0, len(PHONE.names))
-    candidates = {"linear": _regression(VOICE_STRENGTH)}
-    if columns > len(PHONE.names):
-        emotions = slice(len(PHONE.names), None)
-        apart = [
-            ("voice", make_pipeline(_only(voice), _regression(VOICE_STRENGTH))),
-            ("emotions", make_pipeline(_only(emotions), _regression(EMOTION_STRENGTH))),
-        ]
-        candidates |= dict(apart)
-        candidates["voice and emotions"] = VotingClassifier(
-            apart, voting="soft", weights=VOICE_AND_EMOTION
-        )
-    candidates[PERCEPTRON] = _perceptron(seed)
-    return {name: make_pipeline(StandardScaler(), each) for name, each in candidates.items()}
-
-
-def make_earlier(seed: int = 0) -> Pipeline:
-    """Make the documented baseline: an unfitted scaler and multilayer perceptron.
-
-    Args:
-        seed: of the network's first weights and of the order of training
-    """
-    return make_pipeline(StandardScaler(), _perceptron(seed))
-
-
-def make_majority() -> DummyClassifier:
-    """Make the baseline that always answers the most frequent status."""
-    return DummyClassifier(strategy="most_frequent")
+    model: TrainedModel
+    out_of_fold: np.ndarray
 
 
 def train_model(
@@ -134,24 +52,64 @@ def train_model(
     groups: np.ndarray | None = None,
     feature_set: FeatureSet = PHONE,
     seed: int = 0,
-) -> TrainedModel:
-    """Choose and fit scaler and classifier.
+) -> Training:
+    """Choose, fit and calibrate scaler and classifier.
 
     Args:
         features: shape (segments, features)
         labels: shape (segments,), statuses
         trained_on: content hashes of the calls the segments are from
-        groups: customer of each segment, kept apart while choosing
+        groups: customer of each segment, kept apart while choosing and calibrating; each segment
+            is of its own where they are missing
         feature_set: what the features are
         seed: see `make_candidates`
 
     Returns:
-        the model; the same input gives the same model
+        the model and what it is calibrated by; the same input gives the same
     """
+    groups = np.arange(len(labels)).astype(str) if groups is None else np.asarray(groups)
     chosen = make_classifier(seed).fit(features, labels, groups)
     scaler, classifier = chosen.pipeline_.named_steps.values()
-    training_hash = hash_training(features, labels, seed)
-    return TrainedModel(scaler, classifier, training_hash, trained_on, feature_set, chosen.choice_)
+    unseen = predict_out_of_fold(features, labels, groups=groups, seed=seed)
+    temperature = fit_temperature(unseen, labels[: len(unseen)])
+    confidences = np.sort(apply_temperature(unseen, temperature).max(axis=1, initial=0)).round(6)
+    model = TrainedModel(
+        scaler,
+        classifier,
+        hash_training(features, labels, seed),
+        trained_on,
+        feature_set,
+        chosen.choice_,
+        temperature,
+        tuple(confidences.tolist()),
+    )
+    return Training(model, unseen)
+
+
+def predict_out_of_fold(
+    features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray, seed: int = 0
+) -> np.ndarray:
+    """Give each segment the probabilities of a model that has seen none of its customer's calls.
+
+    Returns:
+        shape (segments, 3), not calibrated; shape (0, 3) with too few customers to hold some out
+    """
+
+    def learn(train: np.ndarray):
+        model = make_classifier(seed).fit(features[train], labels[train], groups[train])
+        columns = [STATUSES.index(status) for status in model.classes_]
+
+        def answer(test: np.ndarray) -> np.ndarray:
+            probabilities = np.zeros((len(test), len(STATUSES)))
+            probabilities[:, columns] = model.predict_proba(features[test])
+            return probabilities
+
+        return answer
+
+    try:
+        return cross_validate(learn, labels, groups=groups, split="customer", seed=seed)
+    except CallEmotionError:
+        return np.empty((0, len(STATUSES)))
 
 
 def hash_training(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> str:
@@ -211,43 +169,3 @@ def read_evaluations(workspace: Workspace) -> pd.DataFrame:
     if not workspace.evaluation.is_file():
         return pd.DataFrame()
     return pd.DataFrame(json.loads(workspace.evaluation.read_text()))
-
-
-def _regression(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=1000)
-
-
-def _perceptron(seed: int) -> Pipeline:
-    network = MLPClassifier(
-        hidden_layer_sizes=(HIDDEN_UNITS,), alpha=0.01, max_iter=2000, random_state=seed
-    )
-    return make_pipeline(PCA(KEPT_VARIANCE, svd_solver="full"), network)
-
-
-def _only(columns: slice) -> ColumnTransformer:
-    return ColumnTransformer([("kept", "passthrough", columns)])
-
-
-def _score(
-    candidates: dict[str, Pipeline],
-    features: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    seed: int,
-) -> dict[str, float]:
-    try:
-        folds = divide(labels, groups=groups, split="customer", folds=INNER_FOLDS, seed=seed)
-    except CallEmotionError:
-        return {}
-    return {
-        name: unweighted_average_recall(
-            np.concatenate([labels[test] for _, test in folds]),
-            np.concatenate(
-                [
-                    clone(candidate).fit(features[train], labels[train]).predict(features[test])
-                    for train, test in folds
-                ]
-            ),
-        )
-        for name, candidate in candidates.items()
-    }

@@ -143,12 +143,26 @@ class Workspace:
         """Executed notebooks and the summary page."""
         return self.folder / "reports"
 
-    def model_files(self, name: str) -> tuple[Path, Path, Path]:
-        """Classifier, scaler and description of the model whose file names end in `name`."""
+    @property
+    def models(self) -> Path:
+        """Every version of the model, a folder each, and what was decided about them."""
+        return self.folder / "models"
+
+    @property
+    def golden_set(self) -> Path:
+        """The calls every promotion is judged on."""
+        return self.folder / "golden_set.json"
+
+    @property
+    def review_list(self) -> Path:
+        """Calls a person should listen to, with the reason."""
+        return self.folder / "review_list.csv"
+
+    def exports(self, name: str = "") -> tuple[Path, Path]:
+        """Classifier and scaler of the champion, under the names whose stem ends in `name`."""
         return (
             self.folder / f"emotion_model{name}.joblib",
             self.folder / f"scaler{name}.joblib",
-            self.folder / f"emotion_model{name}.json",
         )
 
     def relative(self, path: Path) -> str:

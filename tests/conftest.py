@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from helpers.classifiers import make_classifier, make_majority
 from helpers.conversion import convert_recordings
 from helpers.dataset import VERDICT_KINDS, build_dataset
-from helpers.evaluation import evaluate, group_segments
-from helpers.model_store import save_model
+from helpers.evaluation import evaluate
+from helpers.feedback.golden import read_golden, split_golden
+from helpers.promotion import collect_training, update_champion
 from helpers.records import build_records
-from helpers.training import make_classifier, make_majority, save_evaluations, train_model
+from helpers.retraining import read_predictions
+from helpers.training import save_evaluations
 from helpers.workspace import Workspace, open_workspace
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -182,13 +185,13 @@ def train(workspace: Workspace, data: Path) -> None:
     """Do what notebooks 01 to 04 do."""
     convert_recordings(data, workspace)
     build_records(workspace)
-    ends = build_dataset(workspace).only(VERDICT_KINDS)
+    dataset = build_dataset(workspace)
+    training = collect_training(workspace, read_predictions(workspace))
+    ends = split_golden(dataset, read_golden(workspace)).only(VERDICT_KINDS)
     models = {"end segments": make_classifier, "majority": make_majority}
     evaluations = {(name, "customer"): evaluate(ends, make) for name, make in models.items()}
     save_evaluations(workspace, evaluations)
-    calls = frozenset(ends.segments["content_hash"])
-    groups = group_segments(ends, "customer")
-    save_model(workspace, train_model(ends.features, ends.labels, trained_on=calls, groups=groups))
+    update_champion(workspace, training, origin="notebook 04")
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import soundfile
 from conftest import make_voice, write_call
 
 from helpers.conversion import COLUMNS, convert_recordings, read_conversions
+from helpers.customers import DETAILS
 from helpers.errors import MissingStepError
 from helpers.rejections import read_rejections
 from helpers.workspace import SAMPLE_DATA, open_workspace
@@ -519,6 +520,46 @@ def test_a_corrected_table_of_customers_changes_no_recording(data, workspace):
     before = state(workspace.dataset)
     (data / "customers.csv").write_text("file,customer\ngood.wav,Bob\n")
     assert convert_recordings(data, workspace)["customer"].tolist() == ["Bob"]
+    after = state(workspace.dataset)
+    assert {name for name in after if after[name] != before[name]} == {"conversions.csv"}
+
+
+def test_agent_gender_and_line_come_from_the_same_table(data, workspace):
+    write_call(data / "average" / "b.wav", seed=1)
+    rows = "file,agent,line,customer,gender\ngood.wav,Zoe,mobile,Ann,f\n"
+    (data / "calls.csv").write_text(rows)
+    (data / "more.csv").write_text("file,line\nb.wav,landline\n")
+    table = convert_recordings(data, workspace).set_index("path")
+    assert table[list(DETAILS)].to_dict("index") == {
+        "dataset/average/b.wav": dict(customer="", agent="", gender="", line="landline"),
+        "dataset/satisfied/good.wav": dict(customer="Ann", agent="Zoe", gender="f", line="mobile"),
+    }
+    assert read_rejections(workspace).empty
+
+
+@pytest.mark.parametrize(
+    ("text", "agents"),
+    [("file,agent\ngood.wav,Yves\n", ["Yves"]), ("file,customer\ngood.wav,Ann\n", [""])],
+)
+def test_a_changed_table_changes_what_is_known_and_no_recording(data, workspace, text, agents):
+    (data / "calls.csv").write_text("file,agent\ngood.wav,Zoe\n")
+    convert_recordings(data, workspace)
+    before = state(workspace.dataset)
+    (data / "calls.csv").write_text(text)
+    assert convert_recordings(data, workspace)["agent"].tolist() == agents
+    after = state(workspace.dataset)
+    assert {name for name in after if after[name] != before[name]} == {"conversions.csv"}
+
+
+def test_a_workspace_from_before_the_details_is_read_and_completed(data, workspace):
+    (data / "calls.csv").write_text("file,customer,agent\ngood.wav,Ann,Zoe\n")
+    table = convert_recordings(data, workspace)
+    table.drop(columns=["agent", "gender", "line"]).to_csv(workspace.conversions, index=False)
+    earlier = read_conversions(workspace)
+    assert list(earlier) == list(COLUMNS)
+    assert earlier[list(DETAILS)].to_numpy().tolist() == [["Ann", "", "", ""]]
+    before = state(workspace.dataset)
+    assert convert_recordings(data, workspace).equals(table)
     after = state(workspace.dataset)
     assert {name for name in after if after[name] != before[name]} == {"conversions.csv"}
 

@@ -48,13 +48,31 @@ def test_the_dataset_has_one_row_per_segment_of_the_archive(workspace):
     assert dataset.labels.tolist() == ["average", "average", "satisfied"]
     hashes = read_records(workspace).set_index("path")["content_hash"]
     columns = ["path", "status", "kind", "start_s", "duration_s", "content_hash", "customer",
-               "sampling_rate", "call_duration_s"]  # fmt: skip
+               "agent", "gender", "line", "sampling_rate", "call_duration_s"]  # fmt: skip
     assert list(dataset.segments) == columns
+    unknown = ["", "", ""]
     assert dataset.segments.to_numpy().tolist() == [
-        [LONG, "average", "start", 0.0, 20.0, hashes[LONG], "", 8000, 46.0],
-        [LONG, "average", "end", 21.0, 25.0, hashes[LONG], "", 8000, 46.0],
-        [SHORT, "satisfied", "whole", 0.0, 1.5, hashes[SHORT], "", 16_000, 1.5],
-    ]
+        [LONG, "average", "start", 0.0, 20.0, hashes[LONG], *unknown, "8 kHz mono", 8000, 46.0],
+        [LONG, "average", "end", 21.0, 25.0, hashes[LONG], *unknown, "8 kHz mono", 8000, 46.0],
+        [SHORT, "satisfied", "whole", 0.0, 1.5, hashes[SHORT], *unknown, "16 kHz mono", 16_000,
+         1.5],
+    ]  # fmt: skip
+
+
+def test_what_is_known_of_a_call_is_known_of_its_segments(workspace):
+    records = read_records(workspace).assign(customer="Ann", agent="Zoe", gender="f", line="mobile")
+    records.to_csv(workspace.records, index=False)
+    segments = build_dataset(workspace).segments
+    known = segments[["customer", "agent", "gender", "line"]].to_numpy().tolist()
+    assert known == [["Ann", "Zoe", "f", "mobile"]] * 3
+
+
+def test_records_from_before_the_details_are_read(workspace):
+    records = read_records(workspace).drop(columns=["agent", "gender", "line"])
+    records.assign(customer="Ann").to_csv(workspace.records, index=False)
+    segments = build_dataset(workspace).segments
+    known = segments[["customer", "agent", "gender", "line"]].to_numpy().tolist()
+    assert known == [["Ann", "", "", ""]] * 3
 
 
 @pytest.mark.parametrize(

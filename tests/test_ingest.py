@@ -816,3 +816,29 @@ def test_an_answer_that_changes_after_a_kill_leaves_one_call(
             "changed and renamed_sat.wav", "changed_avg.wav", "converted_sat.wav", "kept_sat.wav",
             "new_sat.wav", "renamed_unsat.wav", "twice - Ann_unsat.wav",
         ], folder.name  # fmt: skip
+
+
+def test_who_answered_is_kept_as_a_key_that_needs_the_sheets_id(uploads, workspace):
+    write_call(uploads / "call - Ann.wav")
+    answer(uploads, ("call - Ann.wav", "sat"))
+    keys = []
+    for sheet_id in ("", "sheet", "sheet"):
+        ingest(uploads, workspace, settings=FormSettings(sheet_id=sheet_id))
+        (row,) = read_ledger(workspace).values()
+        key, status = row["reviews"].split(":")
+        assert status == "satisfied"
+        keys.append(key)
+    assert keys[0] != keys[1] == keys[2]
+
+
+def test_a_ledger_from_before_the_reviews_is_completed_without_fetching(uploads, workspace):
+    write_call(uploads / "call - Ann.wav")
+    answer(uploads, ("call - Ann.wav", "sat"))
+    ingest(uploads, workspace)
+    complete = workspace.form_ledger.read_bytes()
+    pd.read_csv(workspace.form_ledger).drop(columns="reviews").to_csv(
+        workspace.form_ledger, index=False
+    )
+    table, fetched = ingest(uploads, workspace)
+    assert (outcomes(table), fetched) == (["unchanged"], [])
+    assert workspace.form_ledger.read_bytes() == complete

@@ -60,6 +60,14 @@ def test_a_damaged_ledger_is_put_aside_and_begun_anew(workspace, content):
     assert aside.read_bytes() == content
 
 
+def test_a_ledger_from_before_a_column_is_read(workspace):
+    write_ledger(workspace, {"id": make_row("id", reviews="key:average")})
+    content = workspace.form_ledger.read_bytes()
+    content = content.replace(b",reviews", b"").replace(b",key:average", b"")
+    workspace.form_ledger.write_bytes(content)
+    assert read_ledger(workspace) == {"id": make_row("id")}
+
+
 @pytest.mark.parametrize(
     "row, paths",
     [

@@ -10,6 +10,7 @@ from forms_ingest.ledger import ORPHANED, PENDING, PLACED, QUARANTINED, RETRY, S
 from forms_ingest.links import Reference
 from forms_ingest.plan import Disk, failed_row, make_plan, orphans, pending_row
 from forms_ingest.responses import Response
+from forms_ingest.reviews import reviewer_key
 from helpers.errors import FormError
 from helpers.statuses import SUFFIXES, parse_status, status_of_suffix
 
@@ -71,6 +72,7 @@ def row_of(name: str, path: str, **cells: str) -> dict[str, str]:
         "replaces": "",
         "fingerprint": upload.fingerprint,
         "placed_sha256": "hash",
+        "reviews": "",
     }
     return {**row, **cells}
 
@@ -181,6 +183,51 @@ def test_recordings_without_any_sender_are_never_taken_for_one_persons():
     disk = Disk(lambda row: True, lambda path: False, {}, "audio_data")
     actions = make_plan(responses, found, parse_status, ledger={}, disk=disk)
     assert [action.kind for action in actions] == ["place", "place"]
+
+
+def key(name: str, submitter: str, salt: str = "") -> str:
+    return reviewer_key(submitter, UPLOADS[name], salt=salt)
+
+
+@pytest.mark.parametrize(
+    "answers, reviews",
+    [
+        ([("x", "sat")], [[]]),
+        ([("a", "great")], [[]]),
+        ([("a", "sat")], [[("Ann", "satisfied")]]),
+        ([("c", "sat")], [[("", "satisfied")]]),
+        ([("a", "sat", "5"), ("a", "avg", "6")], [[("Ann", "average")]] * 2),
+        ([("a", "sat", "6"), ("a", "avg", "5")], [[("Ann", "satisfied")]] * 2),
+        ([("a", "sat", "5"), ("a", "great", "6")], [[("Ann", "satisfied")]] * 2),
+        ([("a", "sat", "5"), ("a2", "avg", "6")], [[("Ann", "satisfied")], [("Ann", "average")]]),
+        ([("a", "sat"), ("b1", "avg")], [[("Ann", "satisfied")], [("Bob", "average")]]),
+    ],
+)
+def test_what_each_person_answered_about_an_upload_is_noted(answers, reviews):
+    for action, expected in zip(plan(*answers), reviews, strict=True):
+        entries = [f"{key(action.response.reference.name, who)}:{what}" for who, what in expected]
+        assert action.reviews == "|".join(entries)
+
+
+@pytest.mark.parametrize("times", [("5", "6"), ("6", "5"), ("", "")])
+def test_both_answers_about_one_upload_are_noted_whichever_counts(times):
+    responses = [
+        response._replace(submitter=submitter)
+        for response, submitter in zip(
+            respond(("a", "sat", times[0]), ("a", "avg", times[1])), ("Cid", "Dan"), strict=True
+        )
+    ]
+    disk = Disk(lambda row: True, lambda path: False, {}, "audio_data")
+    found = [find(response) for response in responses]
+    actions = make_plan(responses, found, parse_status, ledger={}, disk=disk, salt="sheet")
+    expected = {
+        f"{key('a', 'Cid', 'sheet')}:satisfied",
+        f"{key('a', 'Dan', 'sheet')}:average",
+    }
+    for action in actions:
+        assert set(action.reviews.split("|")) == expected
+        assert pending_row(action, {})["reviews"] == action.reviews
+        assert failed_row(action, row_of("a", SAT), QUARANTINED)["reviews"] == action.reviews
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,15 @@ import soundfile
 from conftest import make_voice, write_call
 
 from helpers.conversion import convert_recordings
+from helpers.decisions import COLUMNS as DECISION_COLUMNS
 from helpers.errors import MissingStepError, TableError
 from helpers.files import read_csv
 from helpers.records import (
-    DECISION_COLUMNS,
     STEP,
     build_records,
     count_by_status,
-    read_decisions,
+    find_recordings,
+    list_unlabelled,
     read_records,
     status_by_path,
 )
@@ -46,7 +47,7 @@ def decisions(workspace) -> list[list[str]]:
     return read_csv(workspace.decisions, DECISION_COLUMNS).to_numpy().tolist()
 
 
-def decide(workspace, path: str, decision: str) -> None:
+def write_decision(workspace, path: str, decision: str) -> None:
     others = [row for row in decisions(workspace) if row[0] != path]
     with workspace.decisions.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([DECISION_COLUMNS, *others, [path, "", decision]])
@@ -115,9 +116,10 @@ def test_a_record_says_what_the_recording_is(workspace):
     soundfile.write(workspace.dataset / "average" / "b.wav", stereo, 16_000)
     table = build_records(workspace)
     assert table.drop(columns="content_hash").to_numpy().tolist() == [
-        ["audio_data/a_sat.wav", "satisfied", "form", 2.5, 8000, 1, ""],
-        ["dataset/average/b.wav", "average", "archive", 1.5, 16_000, 2, ""],
-    ]
+        ["audio_data/a_sat.wav", "satisfied", "form", 2.5, 8000, 1, "", "", "", "8 kHz mono"],
+        ["dataset/average/b.wav", "average", "archive", 1.5, 16_000, 2, "", "", "",
+         "16 kHz two-channel"],
+    ]  # fmt: skip
     assert read_records(workspace).equals(table)
 
 
@@ -125,13 +127,42 @@ def test_what_notebook_01_knows_of_a_recording_is_taken_over(workspace, tmp_path
     data = tmp_path / "data"
     write_call(data / "satisfied" / "a.ulaw.wav", 1.2, seed=0)
     write_call(data / "average" / "b.wav", 1.3, seed=1)
-    (data / "customers.csv").write_text("file,customer\nsatisfied/a.ulaw.wav,Ann\n")
+    rows = "file,customer,agent,gender,line\nsatisfied/a.ulaw.wav,Ann,Zoe,f,mobile\n"
+    (data / "customers.csv").write_text(rows)
     conversions = convert_recordings(data, workspace).set_index("path")
     table = build_records(workspace)
     assert status_by_path(table) == {AVG.replace("a.", "b."): "average", SAT: "satisfied"}
-    assert table["customer"].tolist() == ["", "Ann"]
+    assert table[["customer", "agent", "gender", "line"]].to_numpy().tolist() == [
+        ["", "", "", "8 kHz mono"],
+        ["Ann", "Zoe", "f", "mobile"],
+    ]
     for column in ("content_hash", "duration_s", "sampling_rate", "channels"):
         assert table[column].tolist() == conversions[column].tolist()
+
+
+def test_a_changed_table_beside_the_zips_changes_the_records(workspace, tmp_path):
+    data = tmp_path / "data"
+    write_call(data / "satisfied" / "a.wav", 1.2)
+    for text, expected in [
+        ("file,line\na.wav,mobile\n", ["", "mobile"]),
+        ("file,agent\na.wav,Zoe\n", ["Zoe", "8 kHz mono"]),
+    ]:
+        (data / "calls.csv").write_text(text)
+        convert_recordings(data, workspace)
+        (row,) = build_records(workspace)[["agent", "line"]].to_numpy().tolist()
+        assert row == expected
+
+
+def test_tables_from_before_the_details_are_read_and_completed(workspace, tmp_path):
+    write_call(tmp_path / "data" / "satisfied" / "a.wav", 1.2)
+    (tmp_path / "data" / "calls.csv").write_text("file,customer\na.wav,Ann\n")
+    table = convert_recordings(tmp_path / "data", workspace)
+    records = build_records(workspace)
+    later = ["agent", "gender", "line"]
+    table.drop(columns=later).to_csv(workspace.conversions, index=False)
+    records.drop(columns=later).to_csv(workspace.records, index=False)
+    assert read_records(workspace).equals(records.assign(line=""))
+    assert build_records(workspace).equals(records)
 
 
 @pytest.mark.parametrize("samples", [359_999, 360_000, 360_001, 360_003])
@@ -168,6 +199,21 @@ def test_a_customer_who_is_known_for_one_twin_is_the_customer_of_all(workspace, 
     assert (row["path"], row["customer"]) == (SAT, "Bob")
 
 
+def test_what_is_told_of_any_twin_is_told_of_all(workspace, tmp_path):
+    for name in ("a", "b", "c"):
+        write_call(tmp_path / "data" / "satisfied" / f"{name}.wav", 1.2)
+    (tmp_path / "data" / "one.csv").write_text("file,line\nc.wav,mobile\n")
+    (tmp_path / "data" / "two.csv").write_text("file,agent,gender\nb.wav,Zoe,f\n")
+    convert_recordings(tmp_path / "data", workspace)
+    (row,) = build_records(workspace).to_dict("records")
+    assert [row[name] for name in ("path", "agent", "gender", "line")] == [
+        SAT,
+        "Zoe",
+        "f",
+        "mobile",
+    ]
+
+
 def test_a_recording_with_two_statuses_is_kept_out_and_listed(workspace):
     write_calls(workspace, SAT, AVG)
     write_calls(workspace, "audio_data/b_avg.wav", seed=1)
@@ -191,7 +237,7 @@ def test_a_recording_with_two_statuses_is_kept_out_and_listed(workspace):
 def test_a_decision_settles_a_conflict_and_survives_every_rerun(workspace, path, decision, status):
     write_calls(workspace, SAT, AVG)
     build_records(workspace)
-    decide(workspace, path, decision)
+    write_decision(workspace, path, decision)
     for _ in range(3):
         records = build(workspace)
         assert list(records.values()) == [status]
@@ -210,13 +256,13 @@ def test_a_decision_can_be_changed_and_withdrawn(workspace):
         ("satisfied", {SAT: "satisfied"}),
         ("", {}),
     ]:
-        decide(workspace, AVG, decision)
+        write_decision(workspace, AVG, decision)
         assert build(workspace) == expected
 
 
 def test_a_decision_holds_when_another_twin_appears(workspace):
     write_calls(workspace, SAT, AVG)
-    decide(workspace, SAT, "satisfied")
+    write_decision(workspace, SAT, "satisfied")
     build_records(workspace)
     write_calls(workspace, "dataset/average/0.wav")
     assert build(workspace) == {SAT: "satisfied"}
@@ -226,7 +272,7 @@ def test_a_decision_holds_when_another_twin_appears(workspace):
 @pytest.mark.parametrize("decision", ["good", "satisfied or average", "?", 'ask, please: "Ann"'])
 def test_a_decision_nobody_can_interpret_is_reported_and_kept(workspace, decision):
     write_calls(workspace, SAT, AVG)
-    decide(workspace, AVG, decision)
+    write_decision(workspace, AVG, decision)
     for _ in range(2):
         assert build(workspace) == {}
         assert decisions(workspace)[0][2] == decision
@@ -237,8 +283,8 @@ def test_a_decision_nobody_can_interpret_is_reported_and_kept(workspace, decisio
 def test_a_decision_for_a_recording_without_conflict_corrects_its_status(workspace):
     write_calls(workspace, SAT)
     write_calls(workspace, "audio_data/b_avg.wav", seed=1)
-    decide(workspace, SAT, "unsatisfied")
-    decide(workspace, "audio_data/b_avg.wav", "sat")
+    write_decision(workspace, SAT, "unsatisfied")
+    write_decision(workspace, "audio_data/b_avg.wav", "sat")
     for _ in range(2):
         assert build(workspace) == {"audio_data/b_avg.wav": "satisfied", SAT: "unsatisfied"}
     assert reasons(workspace) == {}
@@ -248,10 +294,90 @@ def test_a_decision_for_a_recording_without_conflict_corrects_its_status(workspa
     ]
 
 
+UNTOLD = ["dataset/calls/a.wav", "audio_data/a.wav"]
+
+
+@pytest.mark.parametrize("path", UNTOLD)
+def test_a_decision_gives_a_recording_without_status_its_status(workspace, path):
+    write_calls(workspace, path)
+    assert build(workspace) == {}
+    for text, status in [("Not satisfied", "unsatisfied"), ("avg", "average")]:
+        write_decision(workspace, path, text)
+        for _ in range(2):
+            assert build(workspace) == {path: status}
+            assert reasons(workspace) == {}
+            assert decisions(workspace) == [[path, "", text]]
+            (found,) = find_recordings(workspace).recordings["status"]
+            assert found == status
+    write_decision(workspace, path, "")
+    assert build(workspace) == {}
+    assert reasons(workspace)[path].startswith("no status: ")
+
+
+def test_a_decision_without_a_status_is_reported_beside_the_recording_and_kept(workspace):
+    write_calls(workspace, *UNTOLD)
+    write_decision(workspace, UNTOLD[0], "good")
+    for _ in range(2):
+        assert build(workspace) == {}
+        assert list(reasons(workspace)) == [*UNTOLD[::-1], f"decisions.csv: {UNTOLD[0]}"]
+        assert decisions(workspace) == [[UNTOLD[0], "", "good"]]
+    write_decision(workspace, UNTOLD[1], "sat")
+    assert build(workspace) == {UNTOLD[1]: "satisfied"}
+    assert decisions(workspace) == [[UNTOLD[0], "", "sat"]]
+
+
+def test_a_twin_without_status_is_the_same_recording(workspace):
+    write_calls(workspace, "dataset/a.wav", SAT)
+    assert build(workspace) == {SAT: "satisfied"}
+    assert reasons(workspace) == {"dataset/a.wav": f"the same recording as {SAT}"}
+    write_decision(workspace, SAT, "average")
+    assert build(workspace) == {SAT: "average"}
+    write_decision(workspace, SAT, "")
+    write_decision(workspace, "dataset/a.wav", "unsatisfied")
+    assert build(workspace) == {"dataset/a.wav": "unsatisfied"}
+    assert decisions(workspace) == [["dataset/a.wav", f"satisfied: {SAT}", "unsatisfied"]]
+
+
+def test_a_twin_without_status_does_not_settle_a_conflict(workspace):
+    write_calls(workspace, "dataset/a.wav", SAT, AVG)
+    assert build(workspace) == {}
+    names = f"average: {AVG} | satisfied: {SAT}"
+    assert decisions(workspace) == [["dataset/a.wav", names, ""]]
+    assert all(f"two statuses ({names})" in reason for reason in reasons(workspace).values())
+    write_decision(workspace, "dataset/a.wav", "satisfied")
+    assert list(build(workspace).values()) == ["satisfied"]
+
+
+def test_recordings_without_any_status_are_listed_once(workspace):
+    write_calls(workspace, *UNTOLD)
+    write_calls(workspace, "dataset/b.wav", "dataset/calls/b.wav", seed=1)
+    write_calls(workspace, SAT, "dataset/a twin.wav", seed=2)
+    write_calls(workspace, AVG, "dataset/satisfied/conflict.wav", "audio_data/c.wav", seed=3)
+    (workspace.audio_data / "d.wav").write_text("no sound")
+    table = list_unlabelled(workspace)
+    assert table[["path", "duration_s"]].to_numpy().tolist() == [
+        ["dataset/b.wav", 1.2],
+        ["dataset/calls/a.wav", 1.2],
+    ]
+    hashes = find_recordings(workspace).usable.set_index("path")["content_hash"]
+    assert table["content_hash"].tolist() == hashes[table["path"]].tolist()
+    write_decision(workspace, "dataset/calls/b.wav", "sat")
+    assert list_unlabelled(workspace)["path"].tolist() == ["dataset/calls/a.wav"]
+    write_decision(workspace, "audio_data/a.wav", "unclear")
+    assert list_unlabelled(workspace)["path"].tolist() == ["dataset/calls/a.wav"]
+
+
+def test_without_recordings_none_lacks_a_status(workspace):
+    table = list_unlabelled(workspace)
+    assert list(table) == ["path", "content_hash", "duration_s"]
+    assert table.empty
+    assert table["duration_s"].dtype == float
+
+
 @pytest.mark.parametrize("decision", ["average", "nonsense"])
 def test_a_decision_outlives_its_recording(workspace, decision):
     write_calls(workspace, SAT)
-    decide(workspace, "dataset/average/gone.wav", decision)
+    write_decision(workspace, "dataset/average/gone.wav", decision)
     for _ in range(2):
         assert build(workspace) == {SAT: "satisfied"}
         assert decisions(workspace) == [["dataset/average/gone.wav", "", decision]]
@@ -260,7 +386,7 @@ def test_a_decision_outlives_its_recording(workspace, decision):
 def test_a_name_with_the_divider_of_the_list_stops_nothing(workspace):
     odd = "dataset/average/a | b: c.wav"
     write_calls(workspace, SAT, odd)
-    decide(workspace, odd, "average")
+    write_decision(workspace, odd, "average")
     for _ in range(2):
         assert build(workspace) == {odd: "average"}
         assert [row[0] for row in decisions(workspace)] == [odd]
@@ -282,12 +408,6 @@ def test_decisions_in_another_format_are_refused_and_left_as_they_are(workspace,
     with pytest.raises(TableError, match=r"save it as CSV in UTF-8, divided by commas"):
         build_records(workspace)
     assert workspace.decisions.read_bytes() == content
-
-
-def test_decisions_saved_by_a_spreadsheet_are_read(workspace):
-    text = f"\ufeffpath,statuses,decision\r\n {AVG} ,, satisfied \r\n,,\r\n"
-    workspace.decisions.write_bytes(text.encode())
-    assert read_decisions(workspace) == {AVG: "satisfied"}
 
 
 @pytest.mark.parametrize(
@@ -336,7 +456,7 @@ def test_a_rerun_changes_no_file(workspace):
     write_calls(workspace, "audio_data/e_sat.wav", "dataset/satisfied/e.wav", seed=2)
     (workspace.audio_data / "f_sat.wav").write_text("no sound")
     build_records(workspace)
-    decide(workspace, AVG, "satisfied")
+    write_decision(workspace, AVG, "satisfied")
     first = build_records(workspace)
     before = state(workspace)
     assert build_records(workspace).equals(first)

@@ -1,0 +1,124 @@
+"""A fitted model, and its form as a file from which no code is ever run."""
+
+import zipfile
+from dataclasses import dataclass, replace
+
+import numpy as np
+import skops.io
+from sklearn.base import ClassifierMixin
+from sklearn.preprocessing import StandardScaler
+
+from helpers.calibration import apply_temperature
+from helpers.errors import ModelError
+from helpers.features import PHONE, FeatureSet
+from helpers.statuses import STATUSES
+
+TRUSTED = (
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.utils._bunch.Bunch",
+)
+"""Types that a model may hold beside those skops knows to be harmless."""
+
+PROBES = 3
+"""So many rows are kept with a model, to see later that it still answers as it did."""
+
+TOLERANCE = 1e-6
+"""How far its answers may be from those it gave, in probability."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A scaler and a classifier that belong together, and how sure they are.
+
+    Attributes:
+        scaler: brings features to the classifier's scale
+        classifier: gives one probability per status
+        training_hash: of features and labels it was trained on
+        trained_on: content hashes of the calls it was trained on
+        feature_set: how calls are described to it
+        choice: name of the classifier in words, where it was chosen among several
+        temperature: makes its probabilities fit what happens, see `helpers.calibration`
+        confidences: how sure it is of calls it has not learned from, in ascending order
+        version: its name in the store, empty before it is stored
+    """
+
+    scaler: StandardScaler
+    classifier: ClassifierMixin
+    training_hash: str
+    trained_on: frozenset[str]
+    feature_set: FeatureSet = PHONE
+    choice: str = ""
+    temperature: float = 1.0
+    confidences: tuple[float, ...] = ()
+    version: str = ""
+
+    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+        """Give the calibrated probability of each status.
+
+        Args:
+            features: shape (segments, features)
+
+        Returns:
+            shape (segments, 3), columns in the order of `STATUSES`; a status that no training
+            call had is 0
+        """
+        probabilities = np.zeros((len(features), len(STATUSES)))
+        columns = [STATUSES.index(status) for status in self.classifier.classes_]
+        probabilities[:, columns] = self.classifier.predict_proba(self.scaler.transform(features))
+        return apply_temperature(probabilities, self.temperature)
+
+    def least_confidence(self, coverage: float) -> float:
+        """Give the confidence below which a call needs a human.
+
+        Args:
+            coverage: share of calls that the model shall judge alone, 0 to 1
+
+        Returns:
+            the confidence that this share of unseen calls reached; 0.0 where it is not known
+        """
+        if not self.confidences or coverage >= 1:
+            return 0.0
+        return float(np.quantile(self.confidences, 1 - coverage))
+
+
+def dump_model(model: TrainedModel, probes: np.ndarray) -> bytes:
+    """Encode scaler and classifier, with what they answer to a few rows.
+
+    Args:
+        model: with a scaler and a classifier of scikit-learn
+        probes: shape (segments, features); the first `PROBES` are kept
+
+    Returns:
+        a skops file
+    """
+    probes = np.asarray(probes[:PROBES], dtype=np.float64)
+    content = {
+        "scaler": model.scaler,
+        "classifier": model.classifier,
+        "probes": probes,
+        "answers": replace(model, temperature=1.0).predict_proba(probes),
+    }
+    return skops.io.dumps(content, compression=zipfile.ZIP_DEFLATED)
+
+
+def restore_model(content: bytes, **known) -> TrainedModel:
+    """Decode what `dump_model` encoded and see that it answers as it did.
+
+    Args:
+        content: a skops file
+        known: the other attributes of `TrainedModel`
+
+    Raises:
+        ModelError: saying only what is wrong, where it is no such file, holds types that are not
+            trusted, or this version of scikit-learn makes something else of it
+    """
+    try:
+        parts = skops.io.loads(content, trusted=list(TRUSTED))
+        model = TrainedModel(parts["scaler"], parts["classifier"], **known)
+        answers = replace(model, temperature=1.0).predict_proba(parts["probes"])
+        same = np.allclose(answers, parts["answers"], atol=TOLERANCE)
+    except Exception as error:  # a foreign file or another scikit-learn may fail anywhere inside
+        raise ModelError(f"it cannot be read, {type(error).__name__}") from error
+    if not same:
+        raise ModelError("it answers differently than it did")
+    return model

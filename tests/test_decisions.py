@@ -1,0 +1,130 @@
+import pytest
+from conftest import write_call
+
+from helpers.decisions import COLUMNS, read_decisions
+from helpers.errors import TableError
+from helpers.files import read_csv
+from helpers.records import build_records, decide, list_unlabelled, status_by_path
+from helpers.rejections import read_rejections
+
+SAT, AVG, UNTOLD = "dataset/satisfied/a.wav", "dataset/average/a.wav", "dataset/calls/b.wav"
+OTHER, FORM = "dataset/average/c.wav", "audio_data/d_unsat.wav"
+
+
+@pytest.fixture
+def workspace(workspace):
+    """A workspace with a conflict, a call without status, and two whose status is clear."""
+    for seed, path in enumerate([SAT, UNTOLD, OTHER, FORM]):
+        write_call(workspace.folder / path, 1.2, seed=seed)
+    write_call(workspace.folder / AVG, 1.2, seed=0)
+    return workspace
+
+
+def rows(workspace) -> list[list[str]]:
+    return read_csv(workspace.decisions, COLUMNS).to_numpy().tolist()
+
+
+def build(workspace) -> dict[str, str]:
+    return status_by_path(build_records(workspace))
+
+
+UNDISPUTED = {OTHER: "average", FORM: "unsatisfied"}
+
+
+def test_without_the_file_nothing_is_decided(workspace):
+    assert read_decisions(workspace) == {}
+
+
+def test_decisions_saved_by_a_spreadsheet_are_read(workspace):
+    text = f"\ufeffpath,statuses,decision\r\n {AVG} ,, satisfied \r\n,,\r\n"
+    workspace.decisions.write_bytes(text.encode())
+    assert read_decisions(workspace) == {AVG: "satisfied"}
+
+
+@pytest.mark.parametrize(
+    "decisions, expected",
+    [
+        ({}, {}),
+        ({UNTOLD: "satisfied"}, {UNTOLD: "satisfied"}),
+        ({UNTOLD: " Not satisfied "}, {UNTOLD: "unsatisfied"}),
+        ({OTHER: "sat"}, {OTHER: "satisfied"}),
+        ({FORM: "avg", UNTOLD: "neutral"}, {FORM: "average", UNTOLD: "average"}),
+        ({AVG: "average"}, {AVG: "average"}),
+        ({SAT: "average"}, {AVG: "average"}),
+        ({SAT: "average", AVG: "avg"}, {AVG: "average"}),
+    ],
+)
+def test_what_is_decided_is_in_the_records_run_after_run(workspace, decisions, expected):
+    decide(workspace, decisions)
+    for _ in range(3):
+        assert build(workspace) == {**UNDISPUTED, **expected}
+    assert list_unlabelled(workspace)["path"].tolist() == [UNTOLD] * (UNTOLD not in decisions)
+    assert not read_rejections(workspace)["path"].str.startswith("decisions.csv").any()
+
+
+def test_earlier_decisions_and_open_conflicts_stay(workspace):
+    build_records(workspace)
+    names = f"average: {AVG} | satisfied: {SAT}"
+    assert rows(workspace) == [[AVG, names, ""]]
+    decide(workspace, {OTHER: "satisfied", UNTOLD: "average"})
+    decide(workspace, {UNTOLD: "unsatisfied"})
+    assert rows(workspace) == [
+        [AVG, names, ""],
+        [OTHER, "", "satisfied"],
+        [UNTOLD, "", "unsatisfied"],
+    ]
+
+
+@pytest.mark.parametrize("first, second", [(AVG, SAT), (SAT, AVG), (AVG, AVG)])
+def test_the_newest_decision_counts_whichever_name_it_is_for(workspace, first, second):
+    decide(workspace, {first: "satisfied"})
+    build_records(workspace)
+    decide(workspace, {second: "average"})
+    assert rows(workspace) == [[second, f"average: {AVG} | satisfied: {SAT}", "average"]]
+    assert build(workspace) == {**UNDISPUTED, AVG: "average"}
+
+
+def test_a_decision_about_a_recording_that_is_gone_stays(workspace):
+    workspace.decisions.write_text("path,statuses,decision\ndataset/gone.wav,,perhaps\n")
+    decide(workspace, {UNTOLD: "average"})
+    assert rows(workspace) == [[UNTOLD, "", "average"], ["dataset/gone.wav", "", "perhaps"]]
+
+
+@pytest.mark.parametrize(
+    "decisions, sentence",
+    [
+        (
+            {"dataset/gone.wav": "average"},
+            r"'dataset/gone.wav' was decided on, but is no usable rec",
+        ),
+        ({"CallRecords.csv": "average"}, "'CallRecords.csv' was decided on, but is no usable"),
+        ({f"/{UNTOLD}": "average"}, "write its path in the workspace, such as dataset/"),
+        ({UNTOLD: "good"}, f"'good' about {UNTOLD} is none of satisfied, average, unsatisfied; "),
+        ({UNTOLD: ""}, f"'' about {UNTOLD} is none of satisfied"),
+        ({SAT: "average", AVG: "sat"}, f"{SAT} and {AVG} are the same recording, but were decided"),
+    ],
+)
+def test_a_wrong_decision_is_refused_and_none_is_written(workspace, decisions, sentence):
+    decide(workspace, {FORM: "satisfied"})
+    before = workspace.decisions.read_bytes()
+    with pytest.raises(TableError, match=sentence):
+        decide(workspace, {OTHER: "unsatisfied", **decisions})
+    assert workspace.decisions.read_bytes() == before
+
+
+def test_a_file_that_is_no_recording_cannot_be_decided_on(workspace):
+    (workspace.audio_data / "note.wav").write_text("no sound")
+    with pytest.raises(TableError, match="is no usable recording"):
+        decide(workspace, {"audio_data/note.wav": "average"})
+
+
+def test_deciding_the_same_again_changes_no_file(workspace):
+    decide(workspace, {UNTOLD: "average", SAT: "satisfied"})
+    build_records(workspace)
+    before = workspace.decisions.stat()
+    decide(workspace, {SAT: "satisfied", UNTOLD: "avg"})
+    rewritten = rows(workspace)
+    build_records(workspace)
+    assert {path: text for path, _, text in rewritten} == {UNTOLD: "average", SAT: "satisfied"}
+    assert build(workspace) == {**UNDISPUTED, SAT: "satisfied", UNTOLD: "average"}
+    assert workspace.decisions.stat().st_size == before.st_size
