@@ -146,7 +146,7 @@ def read_card(workspace: Workspace, version: str) -> dict:
     path = workspace.models / version / _CARD
     try:
         card = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         known = ", ".join(list_versions(workspace)) or "none"
         raise ModelError(f"there is no usable version {version!r}; there are: {known}") from error
     if not isinstance(card, dict):
@@ -289,6 +289,8 @@ def _digest(card: Mapping) -> str:
 
 def _describe_failure(version: str, card: Mapping, what: str) -> str:
     made = (card.get("libraries") or {}).get("scikit-learn", "an unknown version")
+    if made == sklearn.__version__:
+        return f"version {version} cannot be used ({what}): {_ADVICE}"
     return (
         f"version {version}, made with scikit-learn {made}, cannot be used with "
         f"{sklearn.__version__} ({what}): install scikit-learn {made}, or {_ADVICE}"

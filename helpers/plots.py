@@ -171,9 +171,10 @@ def plot_predictions(predictions: pd.DataFrame) -> Figure:
 def mark_mismatches(predictions: pd.DataFrame) -> Styler:
     """Show verdicts as a table; rows that differ from what people answered are tinted."""
     table = predictions.assign(call=predictions["path"].str.rsplit("/", n=1).str[-1])
-    flags = ["mismatch", "retrained", "counted"]
+    flags = ["needs_human", "mismatch", "retrained", "counted"]
     table[flags] = table[flags].map({True: "yes", False: ""}.get)
-    table = table[["call", "expected", "start_status", "end_status", *PROBABILITIES, *flags]]
+    verdict = ["call", "expected", "start_status", "end_status", *PROBABILITIES]
+    table = table[[*verdict, *flags, "cause"]]
     tint = predictions["mismatch"].map({True: "background-color: #f8d9cf; color: black", False: ""})
     style = table.style.apply(lambda column: tint, axis=0)
     style = style.set_table_attributes('style="font-size: 85%"')

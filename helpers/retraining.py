@@ -67,7 +67,7 @@ has decided on the status; `counted`: the verdict counts in the score; `model`: 
 and when; `triaged_as`: the answer that `cause` is about; `faults`: what is wrong with the sound.
 """
 
-REVIEW_COLUMNS = ("path", "answer", "verdict", "cause", "reason", "label_error", "listened_to")
+REVIEW_COLUMNS = ("path", "answer", "verdict", "cause", "reason", "label_error")
 """Columns of `review_list.csv`."""
 
 
@@ -164,15 +164,14 @@ def list_reviews(predictions: pd.DataFrame) -> pd.DataFrame:
     list, and may be learned from.
 
     Returns:
-        columns `REVIEW_COLUMNS`; `listened_to` is the file to listen to
+        columns `REVIEW_COLUMNS`
     """
     settled = predictions["disputed"] | predictions["confirmed"]
     rows = predictions[predictions["cause"].isin(REVIEWED) & ~settled]
     rows = rows.sort_values(["label_error", "path"], ascending=[False, True])
     table = rows.rename(columns={"expected": "answer", "end_status": "verdict"})
     reasons = [describe_cause(call) for call in rows.itertuples()]
-    names = rows["path"].str.rsplit("/", n=1).str[-1]
-    return table.assign(reason=reasons, listened_to=names)[list(REVIEW_COLUMNS)]
+    return table.assign(reason=reasons)[list(REVIEW_COLUMNS)]
 
 
 def score_predictions(predictions: pd.DataFrame) -> Evaluation | None:

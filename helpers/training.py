@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from helpers.calibration import apply_temperature, fit_temperature
 from helpers.classifiers import PERCEPTRON, make_classifier, make_earlier, make_majority
@@ -17,6 +19,7 @@ from helpers.evaluation import (
     Evaluation,
     cross_validate,
     evaluate,
+    fit_model,
 )
 from helpers.features import PHONE, FeatureSet
 from helpers.files import write_json
@@ -70,7 +73,8 @@ def train_model(
     groups = np.arange(len(labels)).astype(str) if groups is None else np.asarray(groups)
     chosen = make_classifier(seed).fit(features, labels, groups)
     scaler, classifier = chosen.pipeline_.named_steps.values()
-    unseen = predict_out_of_fold(features, labels, groups=groups, seed=seed)
+    make_model = partial(make_classifier, seed)
+    unseen = predict_out_of_fold(features, labels, groups=groups, make_model=make_model, seed=seed)
     temperature = fit_temperature(unseen, labels[: len(unseen)])
     confidences = np.sort(apply_temperature(unseen, temperature).max(axis=1, initial=0)).round(6)
     model = TrainedModel(
@@ -87,7 +91,12 @@ def train_model(
 
 
 def predict_out_of_fold(
-    features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray, seed: int = 0
+    features: np.ndarray,
+    labels: np.ndarray,
+    *,
+    groups: np.ndarray,
+    make_model: Callable[[], BaseEstimator] = make_classifier,
+    seed: int = 0,
 ) -> np.ndarray:
     """Give each segment the probabilities of a model that has seen none of its customer's calls.
 
@@ -95,21 +104,22 @@ def predict_out_of_fold(
         shape (segments, 3), not calibrated; shape (0, 3) with too few customers to hold some out
     """
 
-    def learn(train: np.ndarray):
-        model = make_classifier(seed).fit(features[train], labels[train], groups[train])
-        columns = [STATUSES.index(status) for status in model.classes_]
-
-        def answer(test: np.ndarray) -> np.ndarray:
-            probabilities = np.zeros((len(test), len(STATUSES)))
-            probabilities[:, columns] = model.predict_proba(features[test])
-            return probabilities
-
-        return answer
+    def learn(train: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        model = fit_model(make_model(), features[train], labels[train], groups=groups[train])
+        return lambda test: order_probabilities(model, features[test])
 
     try:
         return cross_validate(learn, labels, groups=groups, split="customer", seed=seed)
     except CallEmotionError:
         return np.empty((0, len(STATUSES)))
+
+
+def order_probabilities(model: ClassifierMixin, features: np.ndarray) -> np.ndarray:
+    """Give a classifier's probabilities, columns in the order of `STATUSES`; 0 for unknown ones."""
+    probabilities = np.zeros((len(features), len(STATUSES)))
+    columns = [STATUSES.index(status) for status in model.classes_]
+    probabilities[:, columns] = model.predict_proba(features)
+    return probabilities
 
 
 def hash_training(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> str:

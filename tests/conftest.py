@@ -18,10 +18,10 @@ from helpers.classifiers import make_classifier, make_majority
 from helpers.conversion import convert_recordings
 from helpers.dataset import VERDICT_KINDS, build_dataset
 from helpers.evaluation import evaluate
-from helpers.feedback.golden import read_golden, split_golden
-from helpers.promotion import collect_training, update_champion
+from helpers.feedback.golden import grow_golden, read_golden, split_golden
+from helpers.promotion import update_champion
 from helpers.records import build_records
-from helpers.retraining import read_predictions
+from helpers.retraining import read_predictions, training_data
 from helpers.training import save_evaluations
 from helpers.workspace import Workspace, open_workspace
 
@@ -149,6 +149,11 @@ def write_archive(folder: Path, *, customers: int = 3) -> Path:
     return folder
 
 
+HIGH_AVERAGE = 145.0
+"""Pitch of an average call that sounds satisfied to who has heard only calls of `PITCHES`."""
+
+SUFFIXES = {"satisfied": "sat", "average": "avg", "unsatisfied": "unsat"}
+
 VOICE_PITCHES = {"neutral": 1.0, "sad": 0.7, "angry": 1.6}
 
 
@@ -181,12 +186,30 @@ def write_form(folder: Path, answers: dict[str, tuple[str, str]], *, duration_s=
     return folder
 
 
+def place_call(
+    workspace: Workspace, name: str, *, pitch: float, answer: str, duration_s=46.0, seed=50
+) -> Path:
+    """Put a call into `audio_data` with the status people answered, as notebook 05 does."""
+    path = workspace.audio_data / f"{name}_{SUFFIXES[answer]}.wav"
+    return write_call(path, duration_s, seed=seed, pitch=pitch)
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), "w")
+
+
 def train(workspace: Workspace, data: Path) -> None:
     """Do what notebooks 01 to 04 do."""
     convert_recordings(data, workspace)
     build_records(workspace)
     dataset = build_dataset(workspace)
-    training = collect_training(workspace, read_predictions(workspace))
+    training = training_data(workspace, read_predictions(workspace))
     ends = split_golden(dataset, read_golden(workspace)).only(VERDICT_KINDS)
     models = {"end segments": make_classifier, "majority": make_majority}
     evaluations = {(name, "customer"): evaluate(ends, make) for name, make in models.items()}
@@ -207,6 +230,29 @@ def trained(trained_once, tmp_path) -> Workspace:
     """Give a workspace of its own with nine archived calls and a model."""
     shutil.copytree(trained_once.folder, tmp_path / "trained")
     return open_workspace(tmp_path / "trained")
+
+
+@pytest.fixture(scope="session")
+def improvable_once(tmp_path_factory) -> Workspace:
+    folder = tmp_path_factory.mktemp("improvable")
+    archive = write_archive(folder / "archive")
+    write_call(archive / "average/call_2.wav", 46, seed=21, pitch=HIGH_AVERAGE)
+    workspace = open_workspace(folder / "workspace")
+    convert_recordings(archive, workspace)
+    build_records(workspace)
+    grow_golden(workspace, ["dataset/average/call_2.wav"], reason="sounds like no call learned")
+    train(workspace, archive)
+    return workspace
+
+
+@pytest.fixture
+def improvable(improvable_once, tmp_path) -> Workspace:
+    """Give a workspace like `trained`, whose champion mistakes the average call it is judged on.
+
+    The form's calls of about `HIGH_AVERAGE` can teach it better.
+    """
+    shutil.copytree(improvable_once.folder, tmp_path / "improvable")
+    return open_workspace(tmp_path / "improvable")
 
 
 def snapshot(workspace: Workspace) -> dict[str, tuple[str, int]]:

@@ -5,7 +5,7 @@ python -m helpers.feedback.benchmark CORPUS CALLS --results FOLDER
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,27 +13,30 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator
 
 from helpers.calibration import (
     COVERAGE,
     apply_temperature,
     calibration_error,
     confident_accuracy,
+    fit_temperature,
 )
 from helpers.call_benchmark import describe_unheard
-from helpers.classifiers import make_classifier
+from helpers.classifiers import make_classifier, make_earlier
 from helpers.corpora import load_corpus
 from helpers.dataset import Dataset
 from helpers.errors import CallEmotionError
-from helpers.evaluation import unweighted_average_recall
+from helpers.evaluation import fit_model, unweighted_average_recall
 from helpers.feedback.gate import GROUPS, compare_models
+from helpers.feedback.schedule import benchmark_schedule
 from helpers.feedback.triage import WRONG_LABEL, may_be_learned, triage
 from helpers.files import write_csv
 from helpers.fold_models import FoldModels
 from helpers.progress import progress
 from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel
-from helpers.training import train_model
+from helpers.training import order_probabilities, predict_out_of_fold, train_model
 from helpers.workspace import open_workspace
 
 SEEDS = 10
@@ -50,6 +53,10 @@ ROTATED = "all rotated"
 
 BATCHES = {"all right": 0.0, "10 % flipped": 0.1, "20 % flipped": 0.2, ROTATED: 1.0}
 """Share of the answers that are wrong, by name."""
+
+
+CALIBRATED = {"chosen (default)": make_classifier, "perceptron (earlier)": make_earlier}
+"""Classifiers whose confidence is measured."""
 
 
 class Parts(NamedTuple):
@@ -84,29 +91,38 @@ def benchmark_calibration(calls: Dataset, *, seeds: int = SEEDS, jobs: int = -1)
     """Measure confidence on customers that neither the model nor its calibration has heard.
 
     Returns:
-        one row over all draws: `calls` judged, `accuracy`, calibration error `before` and `after`,
-        accuracy of the surest share of `COVERAGE`, mean `temperature`
+        one row per classifier, over all draws: `calls` judged, `accuracy`, calibration error
+        `before` and `after`, accuracy of the surest share of `COVERAGE`, mean `temperature`
     """
-    work = (delayed(_calibrate)(calls, seed) for seed in progress(range(seeds), "Calibration"))
-    bare, calibrated, labels, temperatures = zip(*Parallel(n_jobs=jobs)(work), strict=True)
-    bare, calibrated, labels = map(np.concatenate, (bare, calibrated, labels))
-    row = {
-        "calls": len(labels),
-        "accuracy": (np.array(STATUSES)[calibrated.argmax(axis=1)] == labels).mean(),
-        "before": calibration_error(bare, labels),
-        "after": calibration_error(calibrated, labels),
-        f"surest {COVERAGE:.0%}": confident_accuracy(calibrated, labels),
-        "temperature": np.mean(temperatures),
-    }
-    return pd.DataFrame([row]).round(3)
+    table = []
+    for name, make_model in progress(list(CALIBRATED.items()), "Calibration"):
+        work = (delayed(_calibrate)(calls, make_model, seed) for seed in range(seeds))
+        bare, calibrated, labels, temperatures = zip(*Parallel(n_jobs=jobs)(work), strict=True)
+        bare, calibrated, labels = map(np.concatenate, (bare, calibrated, labels))
+        row = {
+            "classifier": name,
+            "calls": len(labels),
+            "accuracy": (np.array(STATUSES)[calibrated.argmax(axis=1)] == labels).mean(),
+            "error before": calibration_error(bare, labels),
+            "error after": calibration_error(calibrated, labels),
+            f"surest {COVERAGE:.0%}": confident_accuracy(calibrated, labels),
+            "temperature": np.mean(temperatures),
+        }
+        table.append(row)
+    return pd.DataFrame(table).round(3)
 
 
 def tabulate_loop(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average over the draws, one row a batch."""
+    """Average over the draws, one row a batch.
+
+    `precision` and `recall` are those of *likely wrong label*; `where it helps` is how often the
+    challenger was promoted of the draws in which its UAR on the golden set is higher.
+    """
     table = []
     for batch, draws in rows.groupby("batch", sort=False):
         sums = draws[["wrong", "called_wrong", "found", "kept_out"]].sum()
         means = draws[[name for name in draws if name.startswith(("golden_", "audit_"))]].mean()
+        helped = draws[draws["golden_challenger"] > draws["golden_before"]]
         table.append(
             {
                 "batch": batch,
@@ -114,6 +130,7 @@ def tabulate_loop(rows: pd.DataFrame) -> pd.DataFrame:
                 "recall": _share(sums["found"], sums["wrong"]),
                 "kept out": _share(sums["kept_out"], sums["wrong"]),
                 "promoted": f"{draws['promoted'].sum()} of {len(draws)}",
+                "where it helps": f"{helped['promoted'].sum()} of {len(helped)}",
                 **means.round(3).to_dict(),
             }
         )
@@ -133,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         calls = describe_unheard(options.calls, models, workspace=workspace)
         rows = benchmark_loop(calls, seeds=options.seeds)
         calibration = benchmark_calibration(calls, seeds=options.seeds)
+        schedule = benchmark_schedule(workspace, options.results.absolute() / "schedule")
     except (CallEmotionError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -140,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "loop": tabulate_loop(rows),
         "loop_draws": rows,
         "loop_calibration": calibration,
+        "loop_schedule": schedule,
     }
     for name, table in tables.items():
         write_csv(options.results / f"{name}.csv", table)
@@ -178,7 +197,8 @@ def _run_batch(calls: Dataset, seed: int, batch: str) -> dict[str, object]:
     promoted = bool(learned.any()) and compare_models(*both, golden).passed
     naive = _fit_naive(calls, parts.archive, form[mismatch], answers[mismatch])
     wrong, called = answers != calls.labels[form], triaged["cause"] == WRONG_LABEL
-    models = {"before": champion, "after": challenger if promoted else champion, "naive": naive}
+    after = challenger if promoted else champion
+    models = {"before": champion, "challenger": challenger, "after": after, "naive": naive}
     return {
         "seed": seed,
         "batch": batch,
@@ -231,14 +251,18 @@ def _score(model, calls: Dataset, rows: np.ndarray) -> float:
     return unweighted_average_recall(calls.labels[rows], verdicts)
 
 
-def _calibrate(calls: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+def _calibrate(
+    calls: Dataset, make_model: Callable[[], BaseEstimator], seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     parts = _divide(calls, seed)
     train = np.concatenate([parts.archive, parts.form])
     test = np.concatenate([parts.golden, parts.audit])
-    model = _train(calls, train, train[:0], calls.labels[:0])
-    calibrated = model.predict_proba(calls.features[test])
-    bare = apply_temperature(calibrated, 1 / model.temperature)
-    return bare, calibrated, calls.labels[test], model.temperature
+    features, labels, groups = _join(calls, train, train[:0], calls.labels[:0])
+    unseen = predict_out_of_fold(features, labels, groups=groups, make_model=make_model)
+    temperature = fit_temperature(unseen, labels)
+    model = fit_model(make_model(), features, labels, groups=groups)
+    bare = order_probabilities(model, calls.features[test])
+    return bare, apply_temperature(bare, temperature), calls.labels[test], temperature
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -54,10 +54,11 @@ def compare_models(
 
     The challenger passes where on these calls its UAR is not lower; in a paired bootstrap over
     whole customers its probabilities are worse, by more than is `NEGLIGIBLE`, in at most `RISK`
-    of the draws; no status loses more than `RECALL_LIMIT` of its recall; and no group of `GROUP_CALLS` calls or more loses more
-    than `GROUP_LIMIT` of its accuracy. Probabilities are scored by the ranked probability score
-    (Epstein 1969; Murphy 1971), because statuses are ordered and because a few dozen calls tell
-    two models apart by their probabilities long before they do by their verdicts.
+    of the draws; no status loses more than `RECALL_LIMIT` of its recall; and no group of
+    `GROUP_CALLS` calls or more loses more than `GROUP_LIMIT` of its accuracy. Probabilities are
+    scored by the ranked probability score (Epstein 1969; Murphy 1971), because statuses are ordered
+    and because a few dozen calls tell two models apart by their probabilities long before they do
+    by their verdicts.
 
     Args:
         champion: its calibrated probabilities, shape (calls, 3)
@@ -228,7 +229,7 @@ def _explain(row) -> str:
         )
     allowed = f", a drop of at most {row.limit:.2f} is allowed" if row.limit else ""
     what = row.what[0].upper() + row.what[1:]
-    return f"{what} falls from {row.before:.2f} to {row.after:.2f}{allowed}."
+    return f"{what} falls from {row.before:.3f} to {row.after:.3f}{allowed}."
 
 
 def _praise(table: pd.DataFrame) -> str:

@@ -35,6 +35,9 @@ COLUMNS = {
 }
 """Columns of the golden set; the status is frozen with the call."""
 
+LOG = ("time", "calls", "digest", "reason")
+"""What is written down whenever the golden set is frozen; `calls` is their number."""
+
 CHOSEN = "chosen when the first model was trained"
 
 
@@ -149,8 +152,8 @@ def golden_features(
 
 
 def digest_golden(golden: pd.DataFrame) -> str:
-    """Name a golden set by its calls' contents and statuses, whatever their order."""
-    rows = sorted(f"{call.content_hash} {call.status}" for call in golden.itertuples())
+    """Name a golden set by its calls' contents, statuses and customers, whatever their order."""
+    rows = sorted(map(" ".join, golden[["content_hash", "status", "customer"]].to_numpy()))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
 
 
@@ -159,12 +162,16 @@ def _read(workspace: Workspace) -> dict[str, list[dict]]:
         return {"log": [], "calls": []}
     try:
         file = json.loads(workspace.golden_set.read_text())
-        return {"log": list(file["log"]), "calls": list(file["calls"])}
-    except (ValueError, KeyError, TypeError) as error:
+        log = [{name: step[name] for name in LOG} for step in file["log"]]
+        calls = [dict(call) for call in file["calls"]]
+        if not log:
+            raise ValueError("nothing says when these calls were frozen")
+    except (ValueError, LookupError, TypeError) as error:
         raise GoldenSetError(
             f"{workspace.golden_set.name} is damaged: bring it back from a copy, or delete it to "
             "have a new golden set chosen"
         ) from error
+    return {"log": log, "calls": calls}
 
 
 def _describe(calls: pd.DataFrame, reason: str) -> pd.DataFrame:

@@ -49,10 +49,19 @@ TONE_WIDTH_HZ, TONE_DB = 160, 5.0
 """A tone is a peak of the spectrum this much above the mean of so wide a neighbourhood."""
 
 TONE_FRAMES = 13
-"""Frames that it stays in for, within 8 Hz: 0.4 s, longer than a voice keeps its pitch."""
+"""Frames that it stays for: 0.4 s, longer than a voice keeps its pitch."""
 
-TONE_SHARE, TONE_FRAME_COUNT = 0.6, 31
+WANDER_BINS, HIGH_HZ, HIGH_WANDER_BINS = 3, 750, 5
+"""Bins, 8 Hz wide, that it may stray in below and above 750 Hz, as in an instrument's vibrato."""
+
+TONE_SHARE, TONE_SHARE_FRAMES = 0.65, 31
 """From this share of tones in the amplitude, over a second, somebody is on hold."""
+
+KEYS_HZ = ((697, 770, 852, 941), (1209, 1336, 1477, 1633))
+"""A key of a telephone sounds one of the low and one of the high frequencies (ITU-T Q.23)."""
+
+KEY_WIDTH_HZ, KEYS_SHARE, LEAST_KEY_SHARE = 28, 0.7, 0.1
+"""In a frame with a key, this much of the power is that close to both, this much to either."""
 
 SOUND_DB = 25.0
 """Sound is less than this below the loud frames (95th percentile)."""
@@ -92,7 +101,7 @@ class Quality(NamedTuple):
         tones: share of the sounding frames that are steady tones, 0 to 1
         speech_s: seconds of speech with its short pauses, steady tones left out
         clipped: share of the speech that lies at its loudest value, 0 to 1
-        highest_hz: where the voice, or the noise that covers it, ends: 100 to 3500
+        highest_hz: where the voice, or the noise that covers it, ends: 300 to 3500
     """
 
     level_db: float
@@ -169,8 +178,8 @@ def measure_quality(signal: np.ndarray, sampling_rate: int) -> Quality:
     return Quality(
         level_db=float(10 * np.log10(np.mean(np.square(signal)) + _TINY)),
         tones=float(tones.sum() / sounding.sum()),
-        speech_s=_measure_speech(_leave_out(tones, sound, TELEPHONE_RATE)),
-        clipped=_measure_clipping(_leave_out(tones, signal, sampling_rate), sampling_rate),
+        speech_s=_measure_speech(_mute(sound, TELEPHONE_RATE, kept=sounding & ~tones)),
+        clipped=_measure_clipping(_mute(signal, sampling_rate, kept=~tones), sampling_rate),
         highest_hz=_find_highest(power if tones.all() else power[~tones]),
     )
 
@@ -197,25 +206,44 @@ def _power(sound: np.ndarray) -> np.ndarray:
 
 def _find_tones(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the frames with any sound, and those of them with steady tones; shape (frames,)."""
-    power = power[:, slice(*(edge * WINDOW // TELEPHONE_RATE for edge in TONE_HZ))]
-    level_db = 10 * np.log10(power + _TINY)
-    width = TONE_WIDTH_HZ * WINDOW // TELEPHONE_RATE
-    peaks = level_db > uniform_filter1d(level_db, width + 1, axis=1) + TONE_DB
-    peaks &= level_db >= maximum_filter1d(level_db, 3, axis=1)
-    lines = maximum_filter1d(peaks.view(np.uint8), 3, axis=1)
-    for keep in (minimum_filter1d, maximum_filter1d):
-        lines = keep(lines, TONE_FRAMES, axis=0)
-    tonal, whole = np.sqrt((power * lines).sum(axis=1)), np.sqrt(power.sum(axis=1))
-    smooth = [uniform_filter1d(amplitude, TONE_FRAME_COUNT) for amplitude in (tonal, whole)]
-    whole_db = 20 * np.log10(whole + _TINY)
+    hertz = np.arange(power.shape[1]) * TELEPHONE_RATE / WINDOW
+    inside = (hertz >= TONE_HZ[0]) & (hertz < TONE_HZ[1])
+    hertz, power = hertz[inside], power[:, inside]
+    whole = power.sum(axis=1)
+    lasting = (power * _find_lasting_peaks(power, hertz)).sum(axis=1)
+    tonal = np.where(_find_keys(power, hertz), whole, lasting)
+    smooth = [uniform_filter1d(np.sqrt(part), TONE_SHARE_FRAMES) for part in (tonal, whole)]
+    whole_db = 10 * np.log10(whole + _TINY)
     sounding = whole_db >= np.percentile(whole_db, 95) - SOUND_DB
     return sounding, sounding & (smooth[0] > TONE_SHARE * smooth[1])
 
 
-def _leave_out(tones: np.ndarray, signal: np.ndarray, sampling_rate: int) -> np.ndarray:
+def _find_lasting_peaks(power: np.ndarray, hertz: np.ndarray) -> np.ndarray:
+    """Tell which bins belong to a peak that stays where it is; shape (frames, bins)."""
+    level_db = 10 * np.log10(power + _TINY)
+    width = TONE_WIDTH_HZ * WINDOW // TELEPHONE_RATE
+    is_peak = level_db > uniform_filter1d(level_db, width + 1, axis=1) + TONE_DB
+    is_peak &= level_db >= maximum_filter1d(level_db, 3, axis=1)
+    low, high = (
+        maximum_filter1d(is_peak.view(np.uint8), bins, axis=1)
+        for bins in (WANDER_BINS, HIGH_WANDER_BINS)
+    )
+    peaks = np.where(hertz < HIGH_HZ, low, high)
+    return maximum_filter1d(minimum_filter1d(peaks, TONE_FRAMES, axis=0), TONE_FRAMES, axis=0)
+
+
+def _find_keys(power: np.ndarray, hertz: np.ndarray) -> np.ndarray:
+    """Tell in which frames a key of a telephone is pressed; shape (frames,)."""
+    near = [np.abs(hertz[:, None] - group).min(axis=1) <= KEY_WIDTH_HZ for group in KEYS_HZ]
+    low, high = (power[:, bins].sum(axis=1) for bins in near)
+    whole = power.sum(axis=1)
+    return (low + high > KEYS_SHARE * whole) & (np.minimum(low, high) > LEAST_KEY_SHARE * whole)
+
+
+def _mute(signal: np.ndarray, sampling_rate: int, *, kept: np.ndarray) -> np.ndarray:
+    """Silence what lies in other frames than the kept ones."""
     middles = (np.arange(len(signal)) * (TELEPHONE_RATE / sampling_rate) - WINDOW / 2) / HOP
-    nearest = np.clip(np.rint(middles).astype(int), 0, len(tones) - 1)
-    return signal[~tones[nearest]]
+    return signal * kept[np.clip(np.rint(middles).astype(int), 0, len(kept) - 1)]
 
 
 def _measure_speech(sound: np.ndarray) -> float:
