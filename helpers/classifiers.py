@@ -56,6 +56,7 @@ class ChosenClassifier(ClassifierMixin, BaseEstimator):
         self.scores_ = _score(candidates, features, np.asarray(labels), groups, self.seed)
         self.choice_ = max(self.scores_ or ["linear"], key=self.scores_.get)
         self.pipeline_ = _widen_all(candidates[self.choice_].fit(features, labels))
+        _forget_training(self.pipeline_)
         self.classes_ = self.pipeline_.classes_
         return self
 
@@ -145,6 +146,14 @@ def _widen(part: Pipeline, width: int) -> ClassifierMixin:
     weights[:, columns] = regression.coef_
     regression.coef_, regression.n_features_in_ = weights, width
     return regression
+
+
+def _forget_training(pipeline: Pipeline) -> None:
+    """Drop what a perceptron keeps to learn on: it is large, and never twice alike in a file."""
+    network = pipeline[-1][-1] if isinstance(pipeline[-1], Pipeline) else None
+    for name in ("_optimizer", "_random_state"):
+        if hasattr(network, name):
+            delattr(network, name)
 
 
 def _only(columns: slice) -> ColumnTransformer:

@@ -352,8 +352,10 @@ def _draw_folds(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     if split == "segment":
         return list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(splitter.split(labels, labels, groups))
+    # shuffled here, because scikit-learn 1.6 then confuses the groups and does not stratify
+    _, numbers = np.unique(groups, return_inverse=True)
+    shuffled = np.argsort(np.random.RandomState(seed).permutation(numbers.max() + 1))
+    return list(StratifiedGroupKFold(folds).split(labels, labels, shuffled[numbers]))
 
 
 def _work(learn: Learn, train: np.ndarray, test: np.ndarray) -> np.ndarray:

@@ -95,7 +95,8 @@ def collect_training(workspace: Workspace, feedback: pd.DataFrame) -> TrainingDa
         feedback: calls of the form that may be learned from: `path, content_hash, expected`
 
     Returns:
-        the training data; copies of golden calls, in whatever encoding, are left out
+        the training data; of the feedback, copies of golden and of archived calls are left out,
+        in whatever encoding they came
     """
     archive = load_dataset(workspace)
     golden = settle_golden(workspace, archive)
@@ -107,7 +108,9 @@ def collect_training(workspace: Workspace, feedback: pd.DataFrame) -> TrainingDa
         for call in learned.itertuples()
     ]
     extra = np.array(rows, np.float32).reshape(len(rows), len(feature_set.names))
-    fresh = ~find_copies(extra, golden_features(workspace, golden, feature_set))
+    kept_apart = golden_features(workspace, golden, feature_set)
+    archived = archive.only(VERDICT_KINDS).features
+    fresh = ~find_copies(extra, np.concatenate([kept_apart, archived]))
     hashes = learned["content_hash"].to_numpy(dtype=object)[fresh]
     return TrainingData(
         np.concatenate([ends.features, extra[fresh]]),

@@ -1,11 +1,13 @@
 """A fitted model, and its form as a file from which no code is ever run."""
 
+import warnings
 import zipfile
 from dataclasses import dataclass, replace
 
 import numpy as np
 import skops.io
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.preprocessing import StandardScaler
 
 from helpers.calibration import apply_temperature
@@ -104,6 +106,8 @@ def dump_model(model: TrainedModel, probes: np.ndarray) -> bytes:
 def restore_model(content: bytes, **known) -> TrainedModel:
     """Decode what `dump_model` encoded and see that it answers as it did.
 
+    Another scikit-learn's warnings are kept quiet, because its answers are compared.
+
     Args:
         content: a skops file
         known: the other attributes of `TrainedModel`
@@ -113,7 +117,9 @@ def restore_model(content: bytes, **known) -> TrainedModel:
             trusted, or this version of scikit-learn makes something else of it
     """
     try:
-        parts = skops.io.loads(content, trusted=list(TRUSTED))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            parts = skops.io.loads(content, trusted=list(TRUSTED))
         model = TrainedModel(parts["scaler"], parts["classifier"], **known)
         answers = replace(model, temperature=1.0).predict_proba(parts["probes"])
         same = np.allclose(answers, parts["answers"], atol=TOLERANCE)

@@ -1,193 +1,505 @@
+import shutil
+
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import PITCHES, snapshot, train, write_archive, write_call
+import soundfile
+from conftest import (
+    HIGH_AVERAGE,
+    PITCHES,
+    Bomb,
+    make_voice,
+    place_call,
+    snapshot,
+    train,
+    write_archive,
+)
 
-from helpers.dataset import build_dataset
+from helpers.dataset import build_dataset, load_dataset
+from helpers.decisions import read_decisions
+from helpers.errors import GoldenSetError, ModelError
 from helpers.features import PHONE
-from helpers.model_store import RETRAINED, current_model, load_model, read_card
+from helpers.feedback.golden import read_golden
+from helpers.feedback.triage import (
+    AGREES,
+    AMBIGUOUS,
+    BAD_AUDIO,
+    CONFIRMED,
+    CONTRADICTION,
+    MODEL_ERROR,
+    WRONG_LABEL,
+)
+from helpers.files import write_csv
+from helpers.model_store import (
+    KEPT_ASIDE,
+    find_champion,
+    list_versions,
+    load_champion,
+    load_version,
+    read_card,
+    read_history,
+)
 from helpers.prediction import predict_calls
-from helpers.records import build_records
+from helpers.promotion import update_champion
+from helpers.records import build_records, decide
 from helpers.retraining import (
+    COLUMNS,
+    REVIEW_COLUMNS,
     learn_from_form,
     list_form_calls,
+    list_reviews,
     read_predictions,
     score_predictions,
+    training_data,
 )
-from helpers.training import read_evaluations
+from helpers.statuses import STATUSES
+from helpers.workspace import Workspace, open_workspace
 
-SUFFIX = {"satisfied": "sat", "average": "avg", "unsatisfied": "unsat"}
+SATISFIED, AVERAGE, UNSATISFIED = (PITCHES[status] for status in STATUSES)
+
+FORM = {
+    "error": (MODEL_ERROR, True),
+    "error_too": (MODEL_ERROR, True),
+    "short": (MODEL_ERROR, False),
+    "golden": (MODEL_ERROR, False),
+    "right": (AGREES, True),
+    "right_too": (AGREES, True),
+    "wrong": (WRONG_LABEL, False),
+    "unclear": (AMBIGUOUS, False),
+    "clipped": (BAD_AUDIO, False),
+}
+"""Calls of the form, with what is behind their answers and whether they are learned."""
 
 
-def place(workspace, name, *, sounds, answer, duration_s=46.0, seed=50):
-    """Put a call into `audio_data`, as notebook 05 does."""
-    path = workspace.audio_data / f"{name}_{SUFFIX[answer]}.wav"
-    return write_call(path, duration_s, seed=seed, pitch=PITCHES[sounds] * 1.01)
+def place_all(workspace: Workspace) -> None:
+    """Put the calls of `FORM` into `audio_data`."""
+    average, unsatisfied = {"answer": "average"}, {"answer": "unsatisfied"}
+    place_call(workspace, "error", pitch=HIGH_AVERAGE - 4, **average)
+    place_call(workspace, "error_too", pitch=HIGH_AVERAGE - 6, seed=51, **average)
+    place_call(workspace, "short", pitch=HIGH_AVERAGE, seed=52, duration_s=45, **average)
+    place_call(workspace, "right", pitch=SATISFIED, seed=53, answer="satisfied")
+    place_call(workspace, "right_too", pitch=UNSATISFIED, seed=54, **unsatisfied)
+    place_call(workspace, "wrong", pitch=SATISFIED, seed=55, **unsatisfied)
+    place_call(workspace, "unclear", pitch=216, seed=56, **unsatisfied)
+    path = place_call(workspace, "clipped", pitch=AVERAGE, seed=57, **average)
+    signal, rate = soundfile.read(path)
+    soundfile.write(path, np.clip(20 * signal, -1, 1), rate, subtype="ULAW")
+    signal, rate = soundfile.read(workspace.dataset / "average" / "call_2.wav")
+    louder = workspace.audio_data / "golden_avg.wav"
+    soundfile.write(louder, signal * 10 ** (3 / 20), rate, subtype="PCM_16")
 
 
-def test_without_calls_nothing_is_predicted_and_nothing_is_trained(trained):
-    predictions, retraining = learn_from_form(trained)
+def by_name(predictions: pd.DataFrame) -> pd.DataFrame:
+    names = predictions["path"].str.extract(r"/(.*)_[a-z]+\.wav$")[0]
+    return predictions.set_index(names)
+
+
+@pytest.fixture(scope="module")
+def learned_once(improvable_once, tmp_path_factory) -> Workspace:
+    folder = tmp_path_factory.mktemp("learned") / "workspace"
+    shutil.copytree(improvable_once.folder, folder)
+    workspace = open_workspace(folder)
+    place_all(workspace)
+    learn_from_form(workspace)
+    return workspace
+
+
+@pytest.fixture
+def learned(learned_once, tmp_path) -> Workspace:
+    """Give a workspace of its own that has learned from the calls of `FORM`."""
+    shutil.copytree(learned_once.folder, tmp_path / "learned")
+    return open_workspace(tmp_path / "learned")
+
+
+def test_without_calls_nothing_is_predicted_and_nothing_is_trained(improvable):
+    predictions, promotion = learn_from_form(improvable)
     assert predictions.empty
-    assert not retraining.happened
-    assert retraining.reason == "no mismatch on a call longer than 45 s to learn from"
-    assert np.array_equal(np.load(trained.feature_data_updated), np.load(trained.feature_data))
+    assert list(predictions) == list(COLUMNS)
+    assert (promotion.trained, promotion.promoted) == (False, False)
+    assert promotion.reason == "nothing new since the last training"
+    for updated, archived in (
+        (improvable.feature_data_updated, improvable.feature_data),
+        (improvable.feature_labels_updated, improvable.feature_labels),
+    ):
+        assert np.array_equal(np.load(updated), np.load(archived))
+    assert len(list_versions(improvable)) == 1
 
 
-def test_an_agreement_is_no_reason_to_train(trained):
-    place(trained, "a", sounds="satisfied", answer="satisfied")
-    predictions, retraining = learn_from_form(trained)
+def test_an_agreement_is_no_reason_to_train(improvable):
+    place_call(improvable, "a", pitch=SATISFIED, answer="satisfied")
+    predictions, promotion = learn_from_form(improvable)
     assert predictions[["mismatch", "retrained", "counted"]].to_numpy().tolist() == [
         [False, False, True]
     ]
-    assert not retraining.happened
-    assert not trained.model_files(RETRAINED)[0].exists()
+    assert predictions["cause"].tolist() == [AGREES]
+    assert not promotion.trained
+    assert len(list_versions(improvable)) == 1
 
 
-def test_a_mismatch_adds_the_end_segment_with_the_answered_status(trained):
-    path = place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    predictions, retraining = learn_from_form(trained)
-    assert retraining.happened
-    assert predictions.loc[0, ["end_status", "expected"]].tolist() == ["satisfied", "unsatisfied"]
-    updated = np.load(trained.feature_data_updated)
-    labels = np.load(trained.feature_labels_updated)
-    assert updated.shape == (19, len(PHONE.names))
-    assert labels[-1] == "unsatisfied"
-    cached = trained.feature_cache / PHONE.name / f"{predictions['content_hash'][0]}.npy"
-    assert np.array_equal(updated[-1], np.load(cached)[-1])
-    assert predict_calls([path], workspace=trained)["status"].tolist() == ["unsatisfied"]
+def test_without_a_model_the_notebooks_to_run_are_named(workspace):
+    place_call(workspace, "a", pitch=SATISFIED, answer="satisfied")
+    with pytest.raises(ModelError, match="run notebooks 01 to 04 first"):
+        learn_from_form(workspace)
 
 
-def test_the_first_model_is_left_alone(trained):
-    before = [path.read_bytes() for path in trained.model_files("")]
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    learn_from_form(trained)
-    assert [path.read_bytes() for path in trained.model_files("")] == before
+@pytest.mark.parametrize("name", FORM)
+def test_triage_says_what_is_behind_an_answer_and_what_is_learned(learned_once, name):
+    call = by_name(read_predictions(learned_once)).loc[name]
+    assert (call["cause"], call["retrained"]) == FORM[name]
+    assert call["mismatch"] == (call["cause"] != AGREES)
+    assert call["counted"]
+    assert (call["faults"] != "") == (name == "clipped")
+
+
+def test_likely_wrong_labels_and_doubts_are_for_a_person_likeliest_first(learned_once):
+    reviews = list_reviews(read_predictions(learned_once))
+    assert list(reviews) == list(REVIEW_COLUMNS)
+    assert sorted(reviews["cause"]) == sorted([WRONG_LABEL, AMBIGUOUS, BAD_AUDIO])
+    assert reviews["label_error"].is_monotonic_decreasing
+    written = pd.read_csv(learned_once.review_list)
+    assert written["path"].tolist() == reviews["path"].tolist()
+    table = reviews.set_index("path")
+    wrong = table.loc["audio_data/wrong_unsat.wav"]
+    assert (wrong["answer"], wrong["verdict"]) == ("unsatisfied", "satisfied")
+    assert wrong["reason"].startswith("answered unsatisfied, sounds satisfied")
+    assert "clipped" in table.loc["audio_data/clipped_avg.wav", "reason"]
+
+
+def test_only_model_errors_and_agreements_are_in_the_updated_data(learned_once):
+    features = np.load(learned_once.feature_data_updated, allow_pickle=False)
+    labels = np.load(learned_once.feature_labels_updated, allow_pickle=False)
+    archive = load_dataset(learned_once)
+    count = len(archive.labels)
+    assert np.array_equal(features[:count], archive.features)
+    assert labels[:count].tolist() == archive.labels.tolist()
+    calls = by_name(read_predictions(learned_once))
+    expected = calls[[FORM[name][1] for name in calls.index]]
+    assert labels[count:].tolist() == expected["expected"].tolist()
+    for row, content_hash in zip(features[count:], expected["content_hash"], strict=True):
+        cached = learned_once.feature_cache / PHONE.name / f"{content_hash}.npy"
+        assert np.array_equal(row, np.load(cached)[-1])
+
+
+def test_the_new_version_has_learned_from_what_may_be_learned_alone(learned_once):
+    first, second = list_versions(learned_once)
+    before, after = (load_version(learned_once, each).trained_on for each in (first, second))
+    calls = by_name(read_predictions(learned_once))
+    learned = {calls["content_hash"][name] for name, (_, learned) in FORM.items() if learned}
+    assert after - before == learned
+    assert before < after
+    assert after.isdisjoint(read_golden(learned_once)["content_hash"])
+    card = read_card(learned_once, second)
+    assert (card["parent"], card["origin"]) == (first, "feedback")
+    assert card["training"]["feedback"] == len(learned)
+    assert card["training"]["calls"] == 6 + len(learned)
+
+
+def test_a_clean_batch_that_helps_is_promoted_and_exported(learned_once):
+    first, second = list_versions(learned_once)
+    assert find_champion(learned_once) == second
+    assert read_card(learned_once, first)["golden"]["uar"] == 0.667
+    assert read_card(learned_once, second)["golden"]["uar"] == 1.0
+    features = np.load(learned_once.feature_data)
+    champion = load_champion(learned_once)
+    expected = champion.classifier.predict_proba(champion.scaler.transform(features))
+    for name in ("", "_epic_retrained"):
+        classifier, scaler = map(joblib.load, learned_once.exports(name))
+        assert np.array_equal(classifier.predict_proba(scaler.transform(features)), expected)
+    golden = [learned_once.folder / path for path in read_golden(learned_once)["path"]]
+    assert predict_calls(golden, workspace=learned_once)["status"].tolist() == [
+        "average",
+        "satisfied",
+        "unsatisfied",
+    ]
+
+
+def test_the_score_is_of_verdicts_given_before_anything_was_learned(learned_once):
+    predictions = read_predictions(learned_once)
+    first, _ = list_versions(learned_once)
+    assert set(predictions["model"]) == {first}
+    score = score_predictions(predictions)
+    assert score.accuracy == pytest.approx((~predictions["mismatch"]).mean())
+    assert len(score.rows) == len(FORM)
+
+
+def test_a_second_run_with_nothing_new_changes_no_file(learned):
+    before = snapshot(learned)
+    first = read_predictions(learned)
+    second, promotion = learn_from_form(learned)
+    assert snapshot(learned) == before
+    assert promotion.reason == "nothing new since the last training"
+    pd.testing.assert_frame_equal(second, first)
+
+
+def test_notebook_04_learns_from_the_same_calls(learned):
+    before = snapshot(learned)
+    data = training_data(learned, read_predictions(learned))
+    assert set(data.calls) == load_champion(learned).trained_on
+    promotion = update_champion(learned, data, origin="notebook 04")
+    assert (promotion.trained, promotion.promoted) == (False, False)
+    assert snapshot(learned) == before
+
+
+def test_a_verdict_stays_of_its_time_and_new_calls_get_the_new_champions(learned):
+    before = by_name(read_predictions(learned))
+    place_call(learned, "late", pitch=HIGH_AVERAGE, seed=60, answer="average", duration_s=45)
+    predictions, promotion = learn_from_form(learned)
+    assert not promotion.trained  # too short to learn from
+    after = by_name(predictions)
+    first, second = list_versions(learned)
+    assert after.loc["late", ["end_status", "model"]].tolist() == ["average", second]
+    pd.testing.assert_frame_equal(after.drop(index="late"), before)
+    assert before.loc["error", ["end_status", "model"]].tolist() == ["satisfied", first]
+
+
+def test_a_corrected_answer_takes_its_segment_out_of_the_training_data_again(learned):
+    (learned.audio_data / "error_avg.wav").rename(learned.audio_data / "error_sat.wav")
+    predictions, promotion = learn_from_form(learned)
+    call = by_name(predictions).loc["error"]
+    assert call[["expected", "mismatch", "cause"]].tolist() == ["satisfied", False, AGREES]
+    assert call["triaged_as"] == "satisfied"
+    labels = np.load(learned.feature_labels_updated)
+    assert labels[len(load_dataset(learned).labels) :].tolist() == [
+        *("satisfied", "average", "satisfied", "unsatisfied"),
+    ]
+    assert promotion.trained
+
+
+def test_a_call_that_is_taken_away_is_in_no_training_data_any_more(learned):
+    for name in ("error_avg", "error_too_avg", "short_avg", "golden_avg"):
+        (learned.audio_data / f"{name}.wav").unlink()
+    predictions, _ = learn_from_form(learned)
+    assert set(by_name(predictions).index) == {"right", "right_too", "wrong", "unclear", "clipped"}
+    assert not predictions["retrained"].any()  # no error is left, so no agreement is learned
+    assert len(np.load(learned.feature_labels_updated)) == len(load_dataset(learned).labels)
+
+
+def test_a_decided_call_leaves_the_review_list_and_is_learned(learned):
+    decide(
+        learned,
+        {
+            "audio_data/wrong_unsat.wav": "unsatisfied",
+            "audio_data/unclear_unsat.wav": "average",
+            "audio_data/clipped_avg.wav": "unsatisfied",
+        },
+    )
+    predictions, promotion = learn_from_form(learned)
+    calls = by_name(predictions)
+    for name, status in (("wrong", "unsatisfied"), ("unclear", "average")):
+        assert calls.loc[name, ["expected", "cause"]].tolist() == [status, CONFIRMED]
+        assert calls.loc[name, "retrained"]
+        assert (
+            calls.loc[name, "content_hash"] in load_version(learned, promotion.version).trained_on
+        )
+    assert not calls.loc["clipped", "retrained"]  # a bad sound teaches nothing, whatever it was
+    assert list_reviews(predictions).empty
+    assert pd.read_csv(learned.review_list).empty
+
+
+def test_a_decision_that_nobody_can_read_confirms_nothing(learned):
+    rows = {"path": ["audio_data/wrong_unsat.wav"], "statuses": "", "decision": "call back"}
+    write_csv(learned.decisions, pd.DataFrame(rows))
+    predictions, promotion = learn_from_form(learned)
+    call = by_name(predictions).loc["wrong"]
+    assert (call["cause"], call["retrained"]) == (WRONG_LABEL, False)
+    assert not promotion.trained
+    assert read_decisions(learned) == {"audio_data/wrong_unsat.wav": "call back"}
+
+
+def test_a_batch_with_all_answers_rotated_is_neither_learned_nor_promoted(improvable):
+    for number in range(9):
+        status = STATUSES[number % 3]
+        answer = STATUSES[(number + 1) % 3]
+        pitch = PITCHES[status] * (1 + number / 300)
+        place_call(improvable, f"call_{number}", pitch=pitch, seed=70 + number, answer=answer)
+    champion = find_champion(improvable)
+    predictions, promotion = learn_from_form(improvable)
+    assert set(predictions["cause"]) == {CONTRADICTION}
+    assert not predictions["retrained"].any()
+    assert (promotion.trained, promotion.promoted) == (False, False)
+    assert list_versions(improvable) == [champion] == [find_champion(improvable)]
+    assert len(list_reviews(predictions)) == 9
+    place_call(improvable, "late", pitch=SATISFIED, seed=90, answer="satisfied")
+    predictions, promotion = learn_from_form(improvable)
+    assert by_name(predictions)["cause"].drop("late").tolist() == [CONTRADICTION] * 9
+    assert not promotion.trained
+
+
+def test_a_challenger_that_is_worse_is_kept_aside_with_the_reason(learned):
+    swapped = {"satisfied": "unsatisfied", "unsatisfied": "satisfied"}
+    paths = {f"dataset/{old}/call_{number}.wav": new
+             for old, new in swapped.items() for number in (0, 1)}  # fmt: skip
+    decide(learned, paths)
+    champion = find_champion(learned)
+    before = [
+        path.read_bytes() for name in ("", "_epic_retrained") for path in learned.exports(name)
+    ]
+    _, promotion = learn_from_form(learned)
+    assert (promotion.trained, promotion.promoted) == (True, False)
+    assert find_champion(learned) == champion
+    last = read_history(learned).iloc[-1]
+    assert (last["event"], last["version"]) == (KEPT_ASIDE, promotion.version)
+    assert last["reason"] == promotion.reason != ""
+    after = [
+        path.read_bytes() for name in ("", "_epic_retrained") for path in learned.exports(name)
+    ]
+    assert after == before
+    unchanged = snapshot(learned)
+    learn_from_form(learned)
+    assert snapshot(learned) == unchanged
+
+
+def test_a_run_that_was_killed_before_the_training_is_finished_by_the_next(
+    learned_once, improvable
+):
+    place_all(improvable)
+    for name in ("predictions.csv", "review_list.csv"):
+        shutil.copyfile(learned_once.folder / name, improvable.folder / name)
+    predictions, promotion = learn_from_form(improvable)
+    assert promotion.promoted
+    assert find_champion(improvable) == find_champion(learned_once)
+    pd.testing.assert_frame_equal(predictions, read_predictions(learned_once))
+    for path in ("feature_data_updated.npy", "emotion_model.joblib", "scaler.joblib"):
+        assert (improvable.folder / path).read_bytes() == (learned_once.folder / path).read_bytes()
+
+
+def test_a_run_that_was_killed_before_the_decision_comes_to_the_same(learned):
+    columns = ["version", "event", "against", "reason"]
+    history, path = read_history(learned)[columns], learned.models / "history.csv"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    expected = read_card(learned, list_versions(learned)[-1])
+    _, promotion = learn_from_form(learned)
+    assert (promotion.trained, promotion.promoted) == (False, True)
+    assert read_card(learned, promotion.version) == expected
+    assert read_history(learned)[columns].equals(history)
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["nothing new", "new calls"])
+def test_a_champion_that_was_changed_stops_the_run_before_anything_is_written(improvable, form):
+    if form:
+        place_call(improvable, "a", pitch=HIGH_AVERAGE, answer="average")
+    path = improvable.models / find_champion(improvable) / "model.skops"
+    path.write_bytes(path.read_bytes()[:-1])
+    before = snapshot(improvable)
+    with pytest.raises(ModelError, match="is not the file this project wrote: run notebook 04"):
+        learn_from_form(improvable)
+    assert snapshot(improvable) == before
+
+
+def test_a_golden_set_that_was_changed_stops_the_run(improvable):
+    place_call(improvable, "a", pitch=HIGH_AVERAGE, answer="average")
+    golden = improvable.golden_set
+    golden.write_text(golden.read_text().replace('"status": "average"', '"status": "satisfied"'))
+    with pytest.raises(GoldenSetError, match="bring the file back as it was"):
+        learn_from_form(improvable)
+    assert len(list_versions(improvable)) == 1
+
+
+@pytest.mark.parametrize("unusable", [False, True], ids=["exports and pickles", "the model itself"])
+def test_no_pickle_in_the_workspace_is_executed(learned, tmp_path, unusable):
+    traps = [learned.features, learned.segments_info]
+    traps += [path for name in ("", "_epic_retrained") for path in learned.exports(name)]
+    if unusable:
+        traps.append(learned.models / find_champion(learned) / "model.skops")
+    for path in traps:
+        joblib.dump(Bomb(tmp_path / "exploded"), path)
+    place_call(learned, "late", pitch=SATISFIED, answer="satisfied", seed=60, duration_s=45)
+    if unusable:
+        with pytest.raises(ModelError, match="is not the file this project wrote"):
+            learn_from_form(learned)
+    else:
+        learn_from_form(learned)
+    assert not (tmp_path / "exploded").exists()
 
 
 @pytest.mark.parametrize(("duration_s", "learned"), [(45.0, False), (45.1, True)])
-def test_only_calls_longer_than_45_seconds_are_learned_from(trained, duration_s, learned):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied", duration_s=duration_s)
-    predictions, retraining = learn_from_form(trained)
+def test_only_calls_longer_than_45_seconds_are_learned_from(improvable, duration_s, learned):
+    place_call(improvable, "a", pitch=HIGH_AVERAGE, answer="average", duration_s=duration_s)
+    predictions, promotion = learn_from_form(improvable)
     assert predictions["mismatch"].tolist() == [True]
     assert predictions["retrained"].tolist() == [learned]
-    assert retraining.happened is learned
+    assert promotion.trained is learned
 
 
-def test_a_second_run_with_nothing_new_changes_no_file(trained):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    place(trained, "b", sounds="average", answer="average", seed=51)
-    first, _ = learn_from_form(trained)
-    before = snapshot(trained)
-    second, retraining = learn_from_form(trained)
-    assert snapshot(trained) == before
-    assert retraining.reason == "nothing new since the last retraining"
-    assert second.astype(str).equals(first.astype(str))
-
-
-def test_a_verdict_stays_the_one_given_before_the_model_learned_from_the_call(trained):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    first, _ = learn_from_form(trained)
-    place(trained, "b", sounds="average", answer="average", seed=51)
-    second, _ = learn_from_form(trained)
-    assert second.loc[0, "end_status"] == first.loc[0, "end_status"] == "satisfied"
-    assert second["model"].tolist() == [
-        load_model(trained).version,
-        load_model(trained, name=RETRAINED).version,
-    ]
-    assert score_predictions(second).accuracy == 0.5
-
-
-def test_a_call_that_is_in_the_archive_too_is_judged_but_never_counted(trained):
-    archived = pd.read_csv(trained.records).iloc[0]
-    path = trained.audio_data / f"again_{SUFFIX[archived['status']]}.wav"
-    path.parent.mkdir()
-    path.write_bytes((trained.folder / archived["path"]).read_bytes())
-    predictions, retraining = learn_from_form(trained)
+def test_a_call_that_is_in_the_archive_too_is_judged_but_never_counted(improvable):
+    improvable.audio_data.mkdir()
+    archived = improvable.dataset / "average" / "call_0.wav"
+    shutil.copyfile(archived, improvable.audio_data / "again_avg.wav")
+    predictions, promotion = learn_from_form(improvable)
     assert predictions[["unseen", "counted", "retrained"]].to_numpy().tolist() == [[False] * 3]
+    assert predictions["end_status"].tolist() == ["average"]
     assert score_predictions(predictions) is None
-    assert not retraining.happened
+    assert not promotion.trained
 
 
-def test_a_call_with_two_statuses_is_neither_learned_from_nor_counted(trained):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    place(trained, "b", sounds="satisfied", answer="average")
-    predictions, retraining = learn_from_form(trained)
+def test_a_call_with_two_statuses_is_neither_learned_from_nor_counted_nor_reviewed(improvable):
+    place_call(improvable, "a", pitch=HIGH_AVERAGE, answer="average")
+    place_call(improvable, "b", pitch=HIGH_AVERAGE, answer="unsatisfied")
+    predictions, promotion = learn_from_form(improvable)
     assert predictions[["disputed", "counted", "retrained"]].to_numpy().tolist() == [
         [True, False, False]
     ]
-    assert not retraining.happened
-    assert (pd.read_csv(trained.rejected_files)["reason"].str.startswith("conflict")).sum() == 2
+    assert not promotion.trained
+    assert list_reviews(predictions).empty
+    assert pd.read_csv(improvable.rejected_files)["reason"].str.startswith("conflict").sum() == 2
 
 
-def test_a_decision_ends_the_dispute(trained):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    place(trained, "b", sounds="satisfied", answer="average")
-    learn_from_form(trained)
-    decisions = pd.read_csv(trained.decisions, keep_default_na=False, dtype=str)
-    decisions.assign(decision="Unsatisfied").to_csv(trained.decisions, index=False)
-    predictions, retraining = learn_from_form(trained)
+def test_a_decision_ends_the_dispute(improvable):
+    place_call(improvable, "a", pitch=HIGH_AVERAGE, answer="average")
+    place_call(improvable, "b", pitch=HIGH_AVERAGE, answer="unsatisfied")
+    learn_from_form(improvable)
+    decisions = pd.read_csv(improvable.decisions, keep_default_na=False, dtype=str)
+    decisions.assign(decision="Unsatisfied").to_csv(improvable.decisions, index=False)
+    predictions, promotion = learn_from_form(improvable)
     assert predictions["expected"].tolist() == ["unsatisfied"]
-    assert retraining.happened
+    assert predictions["cause"].tolist() == [CONFIRMED]
+    assert promotion.trained
 
 
-def test_a_corrected_answer_takes_the_segment_out_of_the_training_again(trained):
-    path = place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    learn_from_form(trained)
-    path.rename(path.with_name("a_sat.wav"))
-    predictions, _ = learn_from_form(trained)
-    assert predictions[["path", "expected", "mismatch"]].to_numpy().tolist() == [
-        ["audio_data/a_sat.wav", "satisfied", False]
-    ]
-    assert np.load(trained.feature_data_updated).shape == (18, len(PHONE.names))
-    assert current_model(trained).version == load_model(trained).version
+def test_new_archived_calls_are_a_reason_to_train_again(learned, tmp_path):
+    before = load_champion(learned)
+    train(learned, write_archive(tmp_path / "more", customers=4))
+    after = load_version(learned, list_versions(learned)[-1])
+    assert before.trained_on < after.trained_on
+    assert len(after.trained_on - before.trained_on) == 3
+    assert after.trained_on.isdisjoint(read_golden(learned)["content_hash"])
 
 
-def test_an_unfinished_retraining_is_finished_before_new_calls_are_judged(trained):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    learn_from_form(trained)
-    expected = load_model(trained, name=RETRAINED).version
-    trained.model_files(RETRAINED)[0].write_bytes(b"half")
-    place(trained, "b", sounds="average", answer="average", seed=51)
-    predictions, retraining = learn_from_form(trained)
-    assert predictions["model"].tolist()[1] == expected
-    assert retraining.happened
+def test_feedback_that_has_come_into_the_archive_is_not_learned_twice(learned):
+    shutil.copyfile(learned.audio_data / "error_avg.wav", learned.dataset / "average" / "new.wav")
+    build_records(learned)
+    build_dataset(learned)
+    predictions, promotion = learn_from_form(learned)
+    assert by_name(predictions).loc["error", "retrained"]
+    assert (
+        load_champion(learned).trained_on
+        == load_version(learned, list_versions(learned)[-1]).trained_on
+    )
+    data = training_data(learned, predictions)
+    assert len(set(data.calls)) == len(data.calls)
+    assert data.feedback == sum(learned for _, learned in FORM.values()) - 1
+    assert promotion.trained  # the same calls, in another order
 
 
-def test_new_archived_calls_are_a_reason_to_train_again(trained, tmp_path):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    learn_from_form(trained)
-    before = load_model(trained, name=RETRAINED).version
-    train(trained, write_archive(tmp_path / "more", customers=4))
-    _, retraining = learn_from_form(trained)
-    assert retraining.happened
-    assert load_model(trained, name=RETRAINED).version != before
+def test_the_same_recording_under_two_names_is_one_call(workspace):
+    place_call(workspace, "a", pitch=SATISFIED, answer="satisfied")
+    place_call(workspace, "b", pitch=SATISFIED, answer="satisfied")
+    assert list_form_calls(workspace)["path"].tolist() == ["audio_data/a_sat.wav"]
 
 
-def test_scores_before_and_after_are_on_the_archived_calls_and_kept_with_the_model(trained):
-    place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    learn_from_form(trained)
-    card = read_card(trained, name=RETRAINED)
-    before, after = card["scores"]["before"], card["scores"]["after"]
-    archived = read_evaluations(trained).set_index("trained_on").loc["end segments"]
-    assert before["uar"] == archived["uar"]
-    assert before["calls"] == after["calls"] == 9
-    assert set(read_predictions(trained)["content_hash"]) <= set(card["trained_on"])
-
-
-def test_the_same_recording_under_two_names_is_one_call(trained):
-    place(trained, "a", sounds="satisfied", answer="satisfied")
-    place(trained, "b", sounds="satisfied", answer="satisfied")
-    assert list_form_calls(trained)["path"].tolist() == ["audio_data/a_sat.wav"]
-
-
-def test_feedback_that_has_come_into_the_archive_is_not_learned_twice(trained):
-    path = place(trained, "a", sounds="satisfied", answer="unsatisfied")
-    learn_from_form(trained)
-    archived = trained.dataset / "unsatisfied" / "a.wav"
-    archived.parent.mkdir(exist_ok=True)
-    archived.write_bytes(path.read_bytes())
-    build_records(trained)
-    build_dataset(trained)
-    _, retraining = learn_from_form(trained)
-    assert np.load(trained.feature_data_updated).shape == (20, len(PHONE.names))
-    assert not retraining.happened
+def test_a_call_that_cannot_be_judged_has_its_reason_and_teaches_nothing(improvable):
+    improvable.audio_data.mkdir()
+    signal = np.zeros(60 * 8000, np.float32)
+    signal[22 * 8000 : 30 * 8000] = make_voice(8)  # neither in the first 20 nor in the last 25 s
+    soundfile.write(improvable.audio_data / "silent_sat.wav", signal, 8000, subtype="PCM_16")
+    place_call(improvable, "a", pitch=SATISFIED, answer="satisfied")
+    predictions, _ = learn_from_form(improvable)
+    calls = by_name(predictions)
+    assert calls.loc["silent", "error"].startswith("silent")
+    assert calls.loc["silent", "needs_human"]
+    flags = ["counted", "mismatch", "retrained"]
+    assert not calls.loc["silent", flags].any()
+    unchanged = snapshot(improvable)
+    learn_from_form(improvable)
+    assert snapshot(improvable) == unchanged

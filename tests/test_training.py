@@ -1,16 +1,15 @@
 import numpy as np
 import pytest
-from sklearn.base import is_classifier
 
+from helpers.calibration import apply_temperature, calibration_error, fit_temperature
+from helpers.classifiers import make_candidates
 from helpers.dataset import load_dataset
 from helpers.features import PHONE
+from helpers.statuses import STATUSES
 from helpers.training import (
-    PERCEPTRON,
     compare_splits,
     hash_training,
-    make_candidates,
-    make_classifier,
-    make_earlier,
+    predict_out_of_fold,
     read_evaluations,
     save_evaluations,
     tabulate,
@@ -21,64 +20,127 @@ FEATURES = np.arange(12, dtype=np.float32).reshape(4, 3)
 LABELS = np.array(["satisfied", "average", "satisfied", "unsatisfied"])
 
 
-@pytest.mark.parametrize("columns", [3, len(PHONE.names), len(PHONE.names) + 9])
-def test_every_candidate_is_a_scaler_and_a_classifier(columns):
-    candidates = make_candidates(columns)
-    for candidate in candidates.values():
-        scaler, classifier = (step for _, step in candidate.steps)
-        assert type(scaler).__name__ == "StandardScaler"
-        assert is_classifier(classifier)
-    assert ("voice and emotions" in candidates) == (columns > len(PHONE.names))
-
-
-def test_the_baseline_is_the_perceptron_of_the_earlier_notebook():
-    network = make_earlier().steps[-1][1].steps[-1][1]
-    assert (type(network).__name__, network.hidden_layer_sizes) == ("MLPClassifier", (300,))
-
-
-def ring(rows: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Two statuses that a straight line cannot part: one lies around the other."""
+def draw_calls(
+    calls: int = 60, *, told: float = 1.0, columns: int = 12, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw features that tell the status so well, statuses, and customers with two calls each."""
     generator = np.random.default_rng(seed)
-    points = generator.standard_normal((rows, 2))
-    radius = np.repeat([0.3, 2.0], rows // 2)
-    points *= (radius / np.linalg.norm(points, axis=1))[:, None]
-    return points, np.repeat(["satisfied", "average"], rows // 2)
+    ranks = np.resize([0, 1, 2], calls)
+    features = generator.standard_normal((calls, columns)) + told * (ranks[:, None] - 1)
+    return features, np.array(STATUSES)[ranks], np.arange(calls) // 2
 
 
-def test_the_classifier_that_suits_the_data_is_chosen():
-    features, labels = ring(80)
-    assert make_classifier().fit(features, labels).choice_ == PERCEPTRON
-    noise = np.random.default_rng(0).standard_normal((80, 300))
-    spread = noise + 0.3 * (labels == "average")[:, None]
-    assert make_classifier().fit(spread, labels).choice_ == "linear"
+def verdicts(probabilities: np.ndarray) -> np.ndarray:
+    return np.array(STATUSES)[probabilities.argmax(axis=1)]
 
 
-def test_a_choice_is_not_made_by_recognising_groups():
-    """Features that tell the group perfectly and the status not at all score chance inside."""
+def test_a_model_knows_what_it_was_trained_with():
+    features, labels, groups = draw_calls()
+    model = train_model(features, labels, trained_on=frozenset({"one"}), groups=groups).model
+    assert model.training_hash == hash_training(features, labels)
+    assert model.trained_on == {"one"}
+    assert model.feature_set is PHONE
+    assert model.choice in make_candidates(12)
+    assert model.version == ""
+
+
+def test_it_is_calibrated_by_calls_it_has_not_learned_from():
+    features, labels, groups = draw_calls(told=0.3)
+    model, unseen = train_model(features, labels, trained_on=frozenset(), groups=groups)
+    assert np.array_equal(unseen, predict_out_of_fold(features, labels, groups=groups))
+    assert model.temperature == fit_temperature(unseen, labels)
+    calibrated = apply_temperature(unseen, model.temperature)
+    assert model.confidences == tuple(np.sort(calibrated.max(axis=1)).round(6))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_that_has_learned_nothing_is_sure_of_nothing(seed):
+    features, labels, groups = draw_calls(150, told=0, columns=300, seed=seed)
+    model, unseen = train_model(features, labels, trained_on=frozenset(), groups=groups)
+    assert np.mean(verdicts(unseen) == labels) < 0.5
+    new, answers, _ = draw_calls(300, told=0, columns=300, seed=seed + 100)
+    assert model.predict_proba(new).max(axis=1).mean() < 0.45
+    assert calibration_error(model.predict_proba(new), answers) < 0.12
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_model_is_as_sure_of_new_calls_as_it_is_right(seed):
+    features, labels, groups = draw_calls(240, told=0.3, seed=seed)
+    model = train_model(features, labels, trained_on=frozenset(), groups=groups).model
+    new, answers, _ = draw_calls(900, told=0.3, seed=seed + 100)
+    probabilities = model.predict_proba(new)
+    sure, right = probabilities.max(axis=1).mean(), np.mean(verdicts(probabilities) == answers)
+    assert sure == pytest.approx(right, abs=0.07)
+    bare = apply_temperature(probabilities, 1 / model.temperature)
+    assert calibration_error(probabilities, answers) < calibration_error(bare, answers) + 0.02
+
+
+def test_no_call_is_judged_by_a_model_that_knows_its_customer():
+    """Features that tell the customer and nothing else are worth nothing out of fold."""
     generator = np.random.default_rng(0)
-    groups = np.repeat(np.arange(20), 4)
-    features = np.repeat(generator.standard_normal((20, 5)), 4, axis=0)
-    labels = np.repeat(np.resize(["satisfied", "average"], 20), 4)
-    told, untold = (
-        max(make_classifier().fit(features, labels, given).scores_.values())
-        for given in (groups, None)
+    groups = np.repeat(np.arange(30), 4)
+    features = np.repeat(5 * generator.standard_normal((30, 20)), 4, axis=0)
+    labels = np.repeat(np.resize(STATUSES, 30), 4)
+    apart = predict_out_of_fold(features, labels, groups=groups)
+    together = predict_out_of_fold(features, labels, groups=np.arange(120))
+    assert apart.shape == (120, 3)
+    assert np.mean(verdicts(apart) == labels) < 0.55
+    assert np.mean(verdicts(together) == labels) > 0.95
+
+
+def test_out_of_fold_probabilities_are_in_the_order_of_the_statuses():
+    features, labels, groups = draw_calls(told=3)
+    probabilities = predict_out_of_fold(features, labels, groups=groups)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    assert (verdicts(probabilities) == labels).all()
+
+
+@pytest.mark.parametrize("present", [("satisfied", "unsatisfied"), ("average", "unsatisfied")])
+def test_a_status_nobody_has_had_yet_is_impossible(present):
+    features, _, groups = draw_calls()
+    labels = np.resize(present, 60)
+    model, unseen = train_model(features, labels, trained_on=frozenset(), groups=groups)
+    missing = [status not in present for status in STATUSES]
+    for probabilities in (unseen, model.predict_proba(features)):
+        assert not probabilities[:, missing].any()
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [["Ann", "Bob", "Cid", "Ann", "Bob", "Cid"], ["Ann"] * 6],
+    ids=["one customer a status", "one customer"],
+)
+def test_with_too_few_customers_to_hold_some_out_nothing_is_calibrated(groups):
+    features, labels, _ = draw_calls(6)
+    groups = np.array(groups)
+    assert predict_out_of_fold(features, labels, groups=groups).shape == (0, 3)
+    model, unseen = train_model(features, labels, trained_on=frozenset(), groups=groups)
+    assert unseen.shape == (0, 3)
+    assert (model.temperature, model.confidences, model.choice) == (1.0, (), "linear")
+    assert model.least_confidence(0.7) == 0.0
+
+
+def test_without_customers_each_call_is_of_its_own():
+    features, labels, _ = draw_calls()
+    without, given = (
+        train_model(features, labels, trained_on=frozenset(), groups=groups)
+        for groups in (None, np.arange(60).astype(str))
     )
-    assert told < 0.75 < 0.95 < untold
-
-
-def test_with_too_few_groups_to_hold_some_out_the_simplest_is_taken():
-    features, labels = ring(8)
-    groups = np.where(labels == "average", "Ann", "Bob")
-    assert make_classifier().fit(features, labels, groups).choice_ == "linear"
+    assert np.array_equal(without.out_of_fold, given.out_of_fold)
+    assert without.model.temperature == given.model.temperature
 
 
 def test_the_same_input_gives_the_same_model(trained):
     dataset = load_dataset(trained)
-    models = [
+    first, second = (
         train_model(dataset.features, dataset.labels, trained_on=frozenset()) for _ in range(2)
-    ]
-    first, second = (model.predict_proba(dataset.features) for model in models)
-    assert np.array_equal(first, second)
+    )
+    answers = [training.model.predict_proba(dataset.features) for training in (first, second)]
+    assert np.array_equal(*answers)
+    assert np.array_equal(first.out_of_fold, second.out_of_fold)
+    for name in ("temperature", "confidences", "training_hash", "choice"):
+        assert getattr(first.model, name) == getattr(second.model, name)
 
 
 @pytest.mark.parametrize(

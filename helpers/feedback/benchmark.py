@@ -37,13 +37,16 @@ from helpers.progress import progress
 from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel
 from helpers.training import order_probabilities, predict_out_of_fold, train_model
-from helpers.workspace import open_workspace
+from helpers.workspace import Workspace, open_workspace
 
 SEEDS = 10
 """Draws of customers, answers and batches."""
 
 SHARES = {"golden": 0.25, "audit": 0.15, "archive": 0.35, "form": 0.25}
 """Customers by what their calls are: judge promotions, are looked at by nobody, train, arrive."""
+
+SCHEDULES = 3
+"""Streams of calls that arrive in scheduled runs."""
 
 BATCH = 30
 """Calls that arrive through the form."""
@@ -137,6 +140,14 @@ def tabulate_loop(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def _run_schedules(calls: Workspace, folder: Path) -> pd.DataFrame:
+    work = (
+        delayed(benchmark_schedule)(calls, folder / str(seed), seed=seed)
+        for seed in range(SCHEDULES)
+    )
+    return pd.concat(Parallel(n_jobs=-1)(work), ignore_index=True)
+
+
 def _share(part: int, whole: int) -> float:
     return round(part / whole, 2) if whole else float("nan")
 
@@ -150,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         calls = describe_unheard(options.calls, models, workspace=workspace)
         rows = benchmark_loop(calls, seeds=options.seeds)
         calibration = benchmark_calibration(calls, seeds=options.seeds)
-        schedule = benchmark_schedule(workspace, options.results.absolute() / "schedule")
+        schedule = _run_schedules(workspace, options.results.absolute() / "schedule")
     except (CallEmotionError, ImportError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -87,7 +87,7 @@ LOUD_DB = 20.0
 VOICE_DB = -38.0
 """A band with a voice in it is above this, compared to the strongest; whole lines have -33."""
 
-NOISE_DB, STEADY_DB = -60.0, 13.0
+NOISE_DB, STEADY_DB = -70.0, 13.0
 """A band is filled by noise if it is above the first and swings by less than the second."""
 
 _TINY = 1e-10
@@ -160,7 +160,7 @@ def measure_quality(signal: np.ndarray, sampling_rate: int) -> Quality:
 
     Steady tones are spectral peaks that stay where they are, as music's do and a voice's do not
     (continuous frequency activation, Seyerlehner et al. 2007). Drums and singing are not found.
-    What a narrow line has lost is not noticed where noise was added afterwards.
+    A narrow band is not found where noise that was added afterwards fills the rest.
 
     Args:
         signal: mono, shape (samples,), floats in [-1, 1]
@@ -169,17 +169,16 @@ def measure_quality(signal: np.ndarray, sampling_rate: int) -> Quality:
     Returns:
         the figures; those of the speech mean nothing where there is none
     """
-    signal = np.asarray(signal, np.float32)
-    signal = np.pad(signal, (0, max(0, WINDOW * sampling_rate // TELEPHONE_RATE + 1 - len(signal))))
-    signal = signal - signal.mean()
+    signal = _center(np.asarray(signal, np.float32), sampling_rate)
     sound = to_telephone_rate(signal, sampling_rate)
     power = _power(sound)
     sounding, tones = _find_tones(power)
+    voice = sounding & ~tones
     return Quality(
         level_db=float(10 * np.log10(np.mean(np.square(signal)) + _TINY)),
         tones=float(tones.sum() / sounding.sum()),
-        speech_s=_measure_speech(_mute(sound, TELEPHONE_RATE, kept=sounding & ~tones)),
-        clipped=_measure_clipping(_mute(signal, sampling_rate, kept=~tones), sampling_rate),
+        speech_s=_measure_speech(_mute(sound, TELEPHONE_RATE, kept=voice)),
+        clipped=_measure_clipping(_mute(signal, sampling_rate, kept=voice), sampling_rate),
         highest_hz=_find_highest(power if tones.all() else power[~tones]),
     )
 
@@ -195,6 +194,14 @@ def _faults_of_voice(quality: Quality) -> list[str]:
             f"expected up to {EXPECTED_HZ} Hz or so"
         )
     return faults
+
+
+def _center(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
+    """Remove a constant offset, and fill a very short signal up to one frame."""
+    if len(signal):
+        signal = signal - signal.mean()
+    missing = -(-WINDOW * sampling_rate // TELEPHONE_RATE) - len(signal)
+    return np.pad(signal, (0, max(0, missing)))
 
 
 def _power(sound: np.ndarray) -> np.ndarray:

@@ -30,6 +30,9 @@ RUNS = 20
 WRONG_ANSWERS = 0.15
 """Share of the answers in the stream that are wrong."""
 
+ARCHIVED = 2 / 3
+"""Share of the customers whose calls are there before the first run."""
+
 PREDICTED = 5
 """Calls that are judged before a promotion and after going back."""
 
@@ -37,7 +40,7 @@ PREDICTED = 5
 def benchmark_schedule(
     calls: Workspace, folder: Path, *, runs: int = RUNS, seed: int = 0
 ) -> pd.DataFrame:
-    """Let half of the customers' calls arrive in scheduled runs, then go back version by version.
+    """Let a third of the customers' calls arrive in scheduled runs, then go back step by step.
 
     Args:
         calls: workspace whose archived calls have a status and a customer
@@ -53,7 +56,7 @@ def benchmark_schedule(
     shutil.rmtree(folder, ignore_errors=True)
     records = read_records(calls)
     customers = np.random.default_rng(seed).permutation(records["customer"].unique())
-    archived = records["customer"].isin(customers[: len(customers) // 2])
+    archived = records["customer"].isin(customers[: round(ARCHIVED * len(customers))])
     workspace = _train(calls, records[archived], folder)
     probes = [calls.folder / path for path in records["path"][:PREDICTED]]
     predicted = {find_champion(workspace): _predict(workspace, probes)}
