@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.dataset import cached_features, find_feature_set
-from helpers.errors import AudioError
+from helpers.errors import AudioError, ModelError
 from helpers.features import FeatureSet
 from helpers.feedback.drift import (
     VerdictDrift,
@@ -57,7 +57,8 @@ def report_drift(workspace: Workspace, data: TrainingData, predictions: pd.DataF
     new, _ = _describe_calls(workspace, judged, feature_set)
     unseen = predict_out_of_fold(data.features, data.labels, groups=data.groups)
     usual = np.array(STATUSES)[unseen.argmax(axis=1)] if len(unseen) else data.labels
-    once = ~pd.Series(data.groups).duplicated().to_numpy()  # a customer's calls sound alike
+    calls = pd.Series(data.groups).sample(frac=1, random_state=0)  # the first are of one status
+    once = calls.drop_duplicates().index  # a customer's calls sound alike
     features = compare_distributions(data.features[once], new, feature_set.names)
     verdicts = compare_verdicts(usual, judged["end_status"].to_numpy(dtype=str))
     return Drift(features, verdicts, describe_drift(features, verdicts, calls=len(judged)))
@@ -86,12 +87,19 @@ def tabulate_versions(workspace: Workspace) -> pd.DataFrame:
 
     Returns:
         one row per decision, oldest first: `time, version, event, against, reason` and `SCORES`,
-        empty where there is no golden set
+        empty where there is no golden set, or the version's card cannot be read any more
     """
     history = read_history(workspace)
-    golden = [read_card(workspace, version).get("golden") or {} for version in history["version"]]
+    golden = [_read_golden_figures(workspace, version) for version in history["version"]]
     figures = [{name: each.get(name, np.nan) for name in SCORES} for each in golden]
     return history.join(pd.DataFrame(figures, columns=list(SCORES), index=history.index))
+
+
+def _read_golden_figures(workspace: Workspace, version: str) -> dict:
+    try:
+        return read_card(workspace, version).get("golden") or {}
+    except ModelError:
+        return {}
 
 
 def _describe_calls(

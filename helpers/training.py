@@ -8,10 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from helpers.calibration import apply_temperature, fit_temperature
-from helpers.classifiers import PERCEPTRON, make_classifier, make_earlier, make_majority
+from helpers.classifiers import (
+    PERCEPTRON,
+    make_candidates,
+    make_classifier,
+    make_earlier,
+    make_majority,
+)
 from helpers.dataset import VERDICT_KINDS, Dataset
 from helpers.errors import CallEmotionError
 from helpers.evaluation import (
@@ -73,7 +79,8 @@ def train_model(
     groups = np.arange(len(labels)).astype(str) if groups is None else np.asarray(groups)
     chosen = make_classifier(seed).fit(features, labels, groups)
     scaler, classifier = chosen.pipeline_.named_steps.values()
-    make_model = partial(make_classifier, seed)
+    # the chosen one in every fold: another would be more sure of itself, or less, than it is
+    make_model = partial(clone, make_candidates(features.shape[1], seed)[chosen.choice_])
     unseen = predict_out_of_fold(features, labels, groups=groups, make_model=make_model, seed=seed)
     temperature = fit_temperature(unseen, labels[: len(unseen)])
     confidences = np.sort(apply_temperature(unseen, temperature).max(axis=1, initial=0)).round(6)

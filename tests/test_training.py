@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from helpers.calibration import apply_temperature, calibration_error, fit_temperature
-from helpers.classifiers import make_candidates
+from helpers.classifiers import make_candidates, make_earlier
 from helpers.dataset import load_dataset
 from helpers.features import PHONE
 from helpers.statuses import STATUSES
@@ -21,13 +21,12 @@ LABELS = np.array(["satisfied", "average", "satisfied", "unsatisfied"])
 
 
 def draw_calls(
-    calls: int = 60, *, told: float = 1.0, columns: int = 12, seed: int = 0
+    calls: int = 60, *, told: float = 0.1, columns: int = 300, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw features that tell the status so well, statuses, and customers with two calls each."""
-    generator = np.random.default_rng(seed)
     ranks = np.resize([0, 1, 2], calls)
-    features = generator.standard_normal((calls, columns)) + told * (ranks[:, None] - 1)
-    return features, np.array(STATUSES)[ranks], np.arange(calls) // 2
+    noise = np.random.default_rng(seed).standard_normal((calls, columns))
+    return noise + told * (ranks[:, None] - 1), np.array(STATUSES)[ranks], np.arange(calls) // 2
 
 
 def verdicts(probabilities: np.ndarray) -> np.ndarray:
@@ -40,14 +39,18 @@ def test_a_model_knows_what_it_was_trained_with():
     assert model.training_hash == hash_training(features, labels)
     assert model.trained_on == {"one"}
     assert model.feature_set is PHONE
-    assert model.choice in make_candidates(12)
+    assert model.choice in make_candidates(300)
     assert model.version == ""
 
 
-def test_it_is_calibrated_by_calls_it_has_not_learned_from():
-    features, labels, groups = draw_calls(told=0.3)
+@pytest.mark.parametrize("seed", range(3))
+def test_it_is_calibrated_by_calls_it_has_not_learned_from(seed):
+    features, labels, groups = draw_calls(seed=seed)
     model, unseen = train_model(features, labels, trained_on=frozenset(), groups=groups)
-    assert np.array_equal(unseen, predict_out_of_fold(features, labels, groups=groups))
+    expected = predict_out_of_fold(
+        features, labels, groups=groups, make_model=lambda: make_candidates(300)[model.choice]
+    )
+    assert np.array_equal(unseen, expected)
     assert model.temperature == fit_temperature(unseen, labels)
     calibrated = apply_temperature(unseen, model.temperature)
     assert model.confidences == tuple(np.sort(calibrated.max(axis=1)).round(6))
@@ -55,24 +58,25 @@ def test_it_is_calibrated_by_calls_it_has_not_learned_from():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_model_that_has_learned_nothing_is_sure_of_nothing(seed):
-    features, labels, groups = draw_calls(150, told=0, columns=300, seed=seed)
-    model, unseen = train_model(features, labels, trained_on=frozenset(), groups=groups)
-    assert np.mean(verdicts(unseen) == labels) < 0.5
-    new, answers, _ = draw_calls(300, told=0, columns=300, seed=seed + 100)
+    features, labels, groups = draw_calls(90, told=0, seed=seed)
+    model = train_model(features, labels, trained_on=frozenset(), groups=groups).model
+    new, answers, _ = draw_calls(300, told=0, seed=seed + 100)
     assert model.predict_proba(new).max(axis=1).mean() < 0.45
     assert calibration_error(model.predict_proba(new), answers) < 0.12
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(6))
 def test_a_model_is_as_sure_of_new_calls_as_it_is_right(seed):
-    features, labels, groups = draw_calls(240, told=0.3, seed=seed)
+    """Also where candidates score alike, so that one is chosen in some folds and not in others."""
+    features, labels, groups = draw_calls(120, seed=seed)
     model = train_model(features, labels, trained_on=frozenset(), groups=groups).model
-    new, answers, _ = draw_calls(900, told=0.3, seed=seed + 100)
+    new, answers, _ = draw_calls(900, seed=seed + 100)
     probabilities = model.predict_proba(new)
     sure, right = probabilities.max(axis=1).mean(), np.mean(verdicts(probabilities) == answers)
-    assert sure == pytest.approx(right, abs=0.07)
+    assert right > 0.45
+    assert sure == pytest.approx(right, abs=0.1)
     bare = apply_temperature(probabilities, 1 / model.temperature)
-    assert calibration_error(probabilities, answers) < calibration_error(bare, answers) + 0.02
+    assert calibration_error(probabilities, answers) < calibration_error(bare, answers)
 
 
 def test_no_call_is_judged_by_a_model_that_knows_its_customer():
@@ -81,15 +85,17 @@ def test_no_call_is_judged_by_a_model_that_knows_its_customer():
     groups = np.repeat(np.arange(30), 4)
     features = np.repeat(5 * generator.standard_normal((30, 20)), 4, axis=0)
     labels = np.repeat(np.resize(STATUSES, 30), 4)
-    apart = predict_out_of_fold(features, labels, groups=groups)
-    together = predict_out_of_fold(features, labels, groups=np.arange(120))
+    apart, together = (
+        predict_out_of_fold(features, labels, groups=known, make_model=make_earlier)
+        for known in (groups, np.arange(120))
+    )
     assert apart.shape == (120, 3)
     assert np.mean(verdicts(apart) == labels) < 0.55
     assert np.mean(verdicts(together) == labels) > 0.95
 
 
 def test_out_of_fold_probabilities_are_in_the_order_of_the_statuses():
-    features, labels, groups = draw_calls(told=3)
+    features, labels, groups = draw_calls(told=2)
     probabilities = predict_out_of_fold(features, labels, groups=groups)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (verdicts(probabilities) == labels).all()

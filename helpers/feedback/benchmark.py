@@ -6,6 +6,8 @@ python -m helpers.feedback.benchmark CORPUS CALLS --results FOLDER
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator
 
 from helpers.calibration import (
     COVERAGE,
@@ -27,7 +28,7 @@ from helpers.classifiers import make_classifier, make_earlier
 from helpers.corpora import load_corpus
 from helpers.dataset import Dataset
 from helpers.errors import CallEmotionError
-from helpers.evaluation import fit_model, unweighted_average_recall
+from helpers.evaluation import unweighted_average_recall
 from helpers.feedback.gate import GROUPS, compare_models
 from helpers.feedback.schedule import benchmark_schedule
 from helpers.feedback.triage import WRONG_LABEL, may_be_learned, triage
@@ -58,8 +59,11 @@ BATCHES = {"all right": 0.0, "10 % flipped": 0.1, "20 % flipped": 0.2, ROTATED: 
 """Share of the answers that are wrong, by name."""
 
 
-CALIBRATED = {"chosen (default)": make_classifier, "perceptron (earlier)": make_earlier}
-"""Classifiers whose confidence is measured."""
+Fitted = tuple[Callable[[np.ndarray], np.ndarray], float]
+"""What gives probabilities of statuses, not calibrated, and its temperature."""
+
+Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], Fitted]
+"""Takes features, labels and groups."""
 
 
 class Parts(NamedTuple):
@@ -98,8 +102,8 @@ def benchmark_calibration(calls: Dataset, *, seeds: int = SEEDS, jobs: int = -1)
         `before` and `after`, accuracy of the surest share of `COVERAGE`, mean `temperature`
     """
     table = []
-    for name, make_model in progress(list(CALIBRATED.items()), "Calibration"):
-        work = (delayed(_calibrate)(calls, make_model, seed) for seed in range(seeds))
+    for name, fit in progress(list(CALIBRATED.items()), "Calibration"):
+        work = (delayed(_calibrate)(calls, fit, seed) for seed in range(seeds))
         bare, calibrated, labels, temperatures = zip(*Parallel(n_jobs=jobs)(work), strict=True)
         bare, calibrated, labels = map(np.concatenate, (bare, calibrated, labels))
         row = {
@@ -263,17 +267,29 @@ def _score(model, calls: Dataset, rows: np.ndarray) -> float:
 
 
 def _calibrate(
-    calls: Dataset, make_model: Callable[[], BaseEstimator], seed: int
+    calls: Dataset, fit: Fit, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     parts = _divide(calls, seed)
     train = np.concatenate([parts.archive, parts.form])
     test = np.concatenate([parts.golden, parts.audit])
-    features, labels, groups = _join(calls, train, train[:0], calls.labels[:0])
-    unseen = predict_out_of_fold(features, labels, groups=groups, make_model=make_model)
-    temperature = fit_temperature(unseen, labels)
-    model = fit_model(make_model(), features, labels, groups=groups)
-    bare = order_probabilities(model, calls.features[test])
+    predict, temperature = fit(*_join(calls, train, train[:0], calls.labels[:0]))
+    bare = predict(calls.features[test])
     return bare, apply_temperature(bare, temperature), calls.labels[test], temperature
+
+
+def _fit_default(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Fitted:
+    model = train_model(features, labels, groups=groups, trained_on=frozenset()).model
+    return replace(model, temperature=1.0).predict_proba, model.temperature
+
+
+def _fit_earlier(features: np.ndarray, labels: np.ndarray, groups: np.ndarray) -> Fitted:
+    unseen = predict_out_of_fold(features, labels, groups=groups, make_model=make_earlier)
+    model = make_earlier().fit(features, labels)
+    return partial(order_probabilities, model), fit_temperature(unseen, labels)
+
+
+CALIBRATED = {"chosen (default)": _fit_default, "perceptron (earlier)": _fit_earlier}
+"""Classifiers whose confidence is measured."""
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

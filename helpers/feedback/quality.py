@@ -43,13 +43,13 @@ WINDOW, HOP = 1024, 256
 """Frame that tones and bands are looked for in, and the step, in samples at 8000 Hz."""
 
 TONE_HZ = (300, 2000)
-"""Where tones are looked for: a telephone carries it, and no voice has its lowest partial there."""
+"""Where tones are looked for; below lie the lowest partials of voices, which hardly move."""
 
 TONE_WIDTH_HZ, TONE_DB = 160, 5.0
 """A tone is a peak of the spectrum this much above the mean of so wide a neighbourhood."""
 
 TONE_FRAMES = 13
-"""Frames that it stays for: 0.4 s, longer than a voice keeps its pitch."""
+"""Frames that it stays for: 0.4 s, longer than most voices keep their pitch."""
 
 WANDER_BINS, HIGH_HZ, HIGH_WANDER_BINS = 3, 750, 5
 """Bins, 8 Hz wide, that it may stray in below and above 750 Hz, as in an instrument's vibrato."""
@@ -85,7 +85,7 @@ LOUD_DB = 20.0
 """Frames less than this below the loud ones show how far a voice reaches."""
 
 VOICE_DB = -38.0
-"""A band with a voice in it is above this, compared to the strongest; whole lines have -33."""
+"""A band with a voice in it is above this, compared to the strongest; on whole lines it has -33."""
 
 NOISE_DB, STEADY_DB = -70.0, 13.0
 """A band is filled by noise if it is above the first and swings by less than the second."""
@@ -262,13 +262,11 @@ def _measure_speech(sound: np.ndarray) -> float:
 def _measure_clipping(signal: np.ndarray, sampling_rate: int) -> float:
     block = round(BLOCK_S * sampling_rate)
     blocks = signal[: len(signal) // block * block].reshape(-1, block)
-    if not len(blocks):
-        return 0.0
     power = np.square(blocks).mean(axis=1)
     loud = blocks[power >= np.percentile(power, 95) * 10 ** (-SOUND_DB / 10)]
     halves = [half[half > 0] for half in (loud, -loud)]
     clipped = sum(
-        np.count_nonzero(half > CLIPPED_FROM * np.quantile(half, LOUDEST_QUANTILE))
+        int(np.count_nonzero(half > CLIPPED_FROM * np.quantile(half, LOUDEST_QUANTILE)))
         for half in halves
         if len(half)
     )
