@@ -13,8 +13,8 @@ DUPLICATE_CORRELATION = 0.9
 COPY_CORRELATION = 0.7
 """More than this, and a recording is taken for a copy in another encoding.
 
-Of 120 calls of real voices no two correlate more than 0.68; copies as A-law or at half the level do,
-9 in 10 of those as MP3 or ADPCM, half of those as GSM.
+Of 120 calls of real voices no two correlate more than 0.68. Copies as A-law or at half the level
+do, 9 in 10 of those as MP3 or ADPCM, half of those as GSM.
 """
 
 

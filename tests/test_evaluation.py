@@ -1,19 +1,22 @@
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
-from conftest import make_voice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import classification_report, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import (
+    classification_report,
+    cohen_kappa_score,
+    confusion_matrix,
+    f1_score,
+    recall_score,
+)
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers.dataset import Dataset
-from helpers.duplicates import join_duplicates
 from helpers.errors import CallEmotionError
 from helpers.evaluation import (
     CEILINGS,
@@ -26,7 +29,6 @@ from helpers.evaluation import (
     group_segments,
     unweighted_average_recall,
 )
-from helpers.hearing import hear_recordings
 from helpers.statuses import STATUSES
 
 STATUS = st.sampled_from(STATUSES)
@@ -291,6 +293,8 @@ def test_the_summary_holds_plain_numbers():
         "uar_low": round(low, 3),
         "uar_high": round(high, 3),
         "macro_f1": round(evaluation.macro_f1, 3),
+        "kappa": round(evaluation.weighted_kappa, 3),
+        "opposite": round(evaluation.opposite, 3),
     }
     assert {type(value) for value in summary.values()} == {str, int, float}
 
@@ -361,6 +365,77 @@ def test_macro_f1_is_that_of_scikit_learn(seed):
     assert Evaluation("call", rows).macro_f1 == pytest.approx(expected)
 
 
+def judged(true, predicted, task: str = "statuses") -> Evaluation:
+    rows = pd.DataFrame({"true": list(true), "predicted": list(predicted)})
+    rows = rows.assign(path="call.wav", group=np.arange(len(rows)).astype(str))
+    return Evaluation("call", rows, task=task)
+
+
+RANDOM = [random_evaluation(calls, seed) for calls in (2, 3, 10, 60) for seed in range(4)]
+
+
+@pytest.mark.parametrize("evaluation", RANDOM)
+def test_the_weighted_kappa_is_that_of_scikit_learn(evaluation):
+    columns = (evaluation.rows["true"], evaluation.rows["predicted"])
+    expected = cohen_kappa_score(*columns, weights="quadratic", labels=list(STATUSES))
+    assert evaluation.weighted_kappa == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_weighted_kappa_by_its_definition(seed):
+    """Squared distances of true and judged, over those of every true with every judged one."""
+    rows = random_evaluation(seed=seed).rows
+    true, predicted = (rows[name].map(STATUSES.index).to_numpy() for name in ("true", "predicted"))
+    met = ((true - predicted) ** 2).mean()
+    by_chance = ((true[:, None] - predicted) ** 2).mean()
+    kappa = random_evaluation(seed=seed).weighted_kappa
+    assert kappa == pytest.approx(1 - met / by_chance)
+
+
+S, A, U = STATUSES
+
+
+@pytest.mark.parametrize(
+    "true, predicted, kappa, opposite",
+    [
+        ([S, A, U], [S, A, U], 1, 0),
+        ([S, U], [U, S], -1, 1),
+        ([S, U], [S, S], 0, 1 / 2),
+        ([S, U, U, U], [S, U, S, A], 1 - 20 / 32, 1 / 4),
+        ([S, S, U, U], [S, A, A, U], 2 / 3, 0),
+        ([A, A, S], [S, U, A], 0, 0),
+    ],
+)
+def test_kappa_and_opposite_by_hand(true, predicted, kappa, opposite):
+    evaluation = judged(true, predicted)
+    assert evaluation.weighted_kappa == pytest.approx(kappa)
+    assert evaluation.opposite == pytest.approx(opposite)
+
+
+def test_the_opposite_status_costs_more_agreement_than_the_next():
+    right = [S, A, U] * 10
+    near, far = [A, *right[1:]], [U, *right[1:]]
+    kappas = [judged(right, verdicts).weighted_kappa for verdicts in (right, near, far)]
+    assert kappas[0] > kappas[1] > kappas[2]
+    assert judged(right, near).accuracy == judged(right, far).accuracy
+
+
+@pytest.mark.parametrize("true, predicted", [([], []), ([S], [S]), ([A, A], [A, A])])
+def test_agreement_on_one_status_alone_is_not_known(true, predicted):
+    assert np.isnan(judged(true, predicted).weighted_kappa)
+
+
+@pytest.mark.parametrize("true", [[], [A], [A, A]])
+def test_without_a_satisfied_or_unsatisfied_call_none_is_judged_the_opposite(true):
+    assert np.isnan(judged(true, true).opposite)
+
+
+def test_what_has_no_order_has_no_kappa():
+    evaluation = judged(["calm", "angry"] * 3, ["calm", "calm"] * 3, task="upset")
+    assert np.isnan(evaluation.weighted_kappa) and np.isnan(evaluation.opposite)
+    assert not {"kappa", "opposite"} & set(evaluation.summary())
+
+
 @pytest.mark.parametrize("task, ceiling", [("emotions", 85), ("upset", 90), ("statuses", 83)])
 @pytest.mark.parametrize("beyond", [-1, 0, 1])
 def test_a_score_above_anything_published_is_warned_of(task, ceiling, beyond):
@@ -427,6 +502,18 @@ def test_there_are_no_more_folds_than_groups(groups, folds):
     assert len(divide(labels, groups=names, split="customer")) == folds
 
 
+@pytest.mark.parametrize("folds", [2, 3, 4, 5])
+@pytest.mark.parametrize("calls_each", [1, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_fold_has_its_share_of_every_class(folds, calls_each, seed):
+    labels = np.repeat(np.resize(["a", "a", "b", "c"], 60), calls_each)
+    groups = np.array([f"group {number // calls_each}" for number in range(len(labels))])
+    for _, test in divide(labels, groups=groups, split="customer", folds=folds, seed=seed):
+        for name in "abc":
+            share = (labels == name).sum() / folds
+            assert (labels[test] == name).sum() == pytest.approx(share, abs=1.5 * calls_each)
+
+
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize(
     "labels",
@@ -444,45 +531,3 @@ def test_a_class_that_cannot_be_in_every_training_part_is_said():
     each_in_two_of_three = ["A", "B", "A", "C", "B", "C"]
     with pytest.raises(CallEmotionError, match="too few customers"):
         divide(list("aabbcc"), groups=each_in_two_of_three, split="customer")
-
-
-@pytest.fixture(scope="module")
-def voices(tmp_path_factory) -> np.ndarray:
-    """Features of six voices, then of copies of the first: as it is, louder, quieter."""
-    folder = tmp_path_factory.mktemp("voices")
-    signals = [make_voice(2, seed=seed) for seed in range(6)]
-    signals += [gain * signals[0] for gain in (1, 1.9, 0.05)]
-    paths = [folder / f"{number}.wav" for number in range(len(signals))]
-    for path, signal in zip(paths, signals, strict=True):
-        soundfile.write(path, signal, 8000, subtype="FLOAT")
-    return hear_recordings(paths).features
-
-
-@pytest.mark.parametrize(
-    "rows, groups, joined",
-    [
-        ([0, 1, 2, 3, 4, 5], "ABCDEF", "ABCDEF"),
-        ([0, 1, 2, 3, 4, 5], "AABBCC", "AABBCC"),
-        ([0, 1, 2, 3, 6], "ABCDE", "ABCDA"),
-        ([6, 1, 2, 3, 0], "EBCDA", "ABCDA"),
-        ([0, 1, 2, 3, 7], "ABCDE", "ABCDA"),
-        ([0, 1, 2, 3, 8], "ABCDE", "ABCDA"),
-        ([0, 1, 2, 3, 6, 4], "ABCDEE", "ABCDAA"),
-        ([0, 6, 1, 1, 2, 3], "ABBCCD", "AAAAAD"),
-        ([0, 1, 2, 6, 1, 3], "ABCCDD", "ABAABB"),
-    ],
-    ids=["apart", "speakers", "copy", "order", "louder", "quieter", "whole", "chain", "two"],
-)
-def test_a_copy_under_another_name_joins_the_groups(voices, rows, groups, joined):
-    assert "".join(join_duplicates(list(groups), voices[rows])) == joined
-
-
-def test_a_copy_at_half_the_level_joins_the_groups_in_16_bits_too(tmp_path):
-    signals = [make_voice(2, seed=seed) for seed in range(30)]
-    paths = [tmp_path / f"{number}.wav" for number in range(31)]
-    for path, signal in zip(paths, [*signals, 0.5 * signals[0]], strict=True):
-        soundfile.write(path, signal, 8000, subtype="PCM_16")
-    groups = join_duplicates(
-        [f"{number:02}" for number in range(31)], hear_recordings(paths).features
-    )
-    assert groups.tolist() == [*(f"{number:02}" for number in range(30)), "00"]
