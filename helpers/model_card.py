@@ -215,8 +215,8 @@ def _cross_validation(card: Mapping) -> list[Block]:
     facts = {"UAR": _uar(scores), "calls judged right": _percent(scores.get("accuracy"))}
     return [
         "Cross-validation on the training calls: each call is judged by a model that has learned "
-        "from no call of its customer. The kind of classifier was chosen on all of them, which makes "
-        "these figures a little too good; the golden set's are not.",
+        "from no call of its customer. The kind of classifier was chosen on all of them, which "
+        "makes these figures a little too good; the golden set's are not.",
         _pairs(facts, ("in the cross-validation", "value")),
     ]
 
@@ -267,7 +267,7 @@ def _calibration(card: Mapping) -> list[Block]:
         "stated and true shares lie apart on average. The temperature brings them together: above "
         "1 it makes the model less sure of itself, below 1 surer.",
         _pairs(facts, ("what", "value")),
-        "The calls it is least sure of get no verdict: they are left to a person.",
+        "The calls it is least sure of are marked: a person should hear them.",
     ]
 
 

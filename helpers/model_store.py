@@ -1,7 +1,6 @@
 """Every version of the model in plain files, the champion among them, and the way back."""
 
 import hashlib
-import io
 import json
 import platform
 from collections.abc import Mapping
@@ -10,7 +9,6 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import sklearn
@@ -18,15 +16,13 @@ import sklearn
 from helpers.call_emotions import emotion_feature_set
 from helpers.emotion_store import load_emotion_model
 from helpers.errors import ModelError
+from helpers.exports import export_model
 from helpers.features import PHONE, FeatureSet
 from helpers.files import read_csv, write_bytes, write_csv, write_json
 from helpers.model_card import card_markdown, card_page
 from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel, dump_model, restore_model
 from helpers.workspace import Workspace
-
-FIRST, RETRAINED = "", "_epic_retrained"
-"""Endings of the exported file names: both pairs hold the champion, the second since feedback."""
 
 PROMOTED, KEPT_ASIDE, ROLLED_BACK = "promoted", "kept aside", "rolled back"
 """What may be decided: the version judges from now on; it does not; an earlier one does again."""
@@ -128,7 +124,7 @@ def load_champion(workspace: Workspace) -> TrainedModel:
 
 def find_champion(workspace: Workspace) -> str:
     """Name the version that judges new calls, an empty string where there is none."""
-    return next(reversed(_list_champions(workspace)), "")
+    return next(reversed(list_champions(workspace)), "")
 
 
 def list_versions(workspace: Workspace) -> list[str]:
@@ -219,31 +215,35 @@ def rollback(workspace: Workspace, version: str = "", *, reason: str = "asked fo
             f"there is no champion before {present or 'the first model'} to go back to"
         )
     load_version(workspace, target)
-    if target not in _list_champions(workspace):
+    if target not in list_champions(workspace):
         raise ModelError(f"version {target} never judged calls, so there is no way back to it")
     if target != present:
         record_decision(workspace, target, event=ROLLED_BACK, reasons=[reason], against=present)
     return target
 
 
-def export_champion(workspace: Workspace) -> None:
-    """Write the champion's classifier and scaler as the joblib files people expect.
+def promote(workspace: Workspace, version: str, *, reason: str) -> None:
+    """Make a version the champion because a person says so, whatever the gate said.
 
-    They are for programs that load such files, and are never read here.
+    Raises:
+        ModelError: where there is no such version, or it cannot be used; nothing has changed then
     """
-    model = load_champion(workspace)
-    names = (FIRST, RETRAINED) if workspace.predictions.is_file() else (FIRST,)
-    for name in names:
-        for path, part in zip(
-            workspace.exports(name), (model.classifier, model.scaler), strict=True
-        ):
-            write_bytes(path, _joblib_bytes(part))
+    present = find_champion(workspace)
+    load_version(workspace, version)
+    if version != present:
+        reasons = [f"Promoted by a person: {reason}"]
+        record_decision(workspace, version, event=PROMOTED, reasons=reasons, against=present)
+
+
+def export_champion(workspace: Workspace) -> None:
+    """Bring the exported files up to date, see `helpers.exports`."""
+    export_model(workspace, load_champion(workspace))
 
 
 _ADVICE = "run notebook 04 again to train one that can be used, or go back to another (rollback)"
 
 
-def _list_champions(workspace: Workspace) -> list[str]:
+def list_champions(workspace: Workspace) -> list[str]:
     """List what judged calls, in the order in which it did, the present champion last."""
     history = read_history(workspace)
     return history.loc[history["event"] != KEPT_ASIDE, "version"].tolist()
@@ -295,12 +295,6 @@ def _describe_failure(version: str, card: Mapping, what: str) -> str:
         f"version {version}, made with scikit-learn {made}, cannot be used with "
         f"{sklearn.__version__} ({what}): install scikit-learn {made}, or {_ADVICE}"
     )
-
-
-def _joblib_bytes(estimator) -> bytes:
-    buffer = io.BytesIO()
-    joblib.dump(estimator, buffer)
-    return buffer.getvalue()
 
 
 def _now() -> str:

@@ -1,12 +1,14 @@
 """What the analyst looks at: drift, scores per version, and what to label next."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from helpers.classifiers import make_candidates
 from helpers.dataset import cached_features, find_feature_set
-from helpers.errors import AudioError, ModelError
+from helpers.errors import AudioError, CallEmotionError, ModelError
 from helpers.features import FeatureSet
 from helpers.feedback.drift import (
     VerdictDrift,
@@ -15,6 +17,7 @@ from helpers.feedback.drift import (
     describe_drift,
 )
 from helpers.feedback.labelling import rank_unlabelled
+from helpers.feedback.learning import estimate_labels, learning_curve
 from helpers.model_store import load_champion, read_card, read_history
 from helpers.progress import progress
 from helpers.promotion import TrainingData
@@ -23,8 +26,8 @@ from helpers.statuses import STATUSES
 from helpers.training import predict_out_of_fold
 from helpers.workspace import Workspace
 
-SCORES = ("calls", "uar", "uar_low", "uar_high", "kappa", "calibration_error")
-"""Figures on the golden set that are shown for each version."""
+SCORES = ("digest", "calls", "uar", "uar_low", "uar_high", "kappa", "calibration_error")
+"""Which golden set (`digest`), and a version's figures on it; compare them on the same one only."""
 
 
 class Drift(NamedTuple):
@@ -57,7 +60,8 @@ def report_drift(workspace: Workspace, data: TrainingData, predictions: pd.DataF
     new, _ = _describe_calls(workspace, judged, feature_set)
     unseen = predict_out_of_fold(data.features, data.labels, groups=data.groups)
     usual = np.array(STATUSES)[unseen.argmax(axis=1)] if len(unseen) else data.labels
-    calls = pd.Series(data.groups).sample(frac=1, random_state=0)  # the first are of one status
+    archived = data.groups[: len(data.groups) - data.feedback]
+    calls = pd.Series(archived).sample(frac=1, random_state=0)  # the first are of one status
     once = calls.drop_duplicates().index  # a customer's calls sound alike
     features = compare_distributions(data.features[once], new, feature_set.names)
     verdicts = compare_verdicts(usual, judged["end_status"].to_numpy(dtype=str))
@@ -80,6 +84,32 @@ def rank_next(workspace: Workspace, *, link: str = "", count: int = 20) -> pd.Da
     features, calls = _describe_calls(workspace, list_unlabelled(workspace), model.feature_set)
     probabilities = model.predict_proba(features) if len(features) else np.empty((0, len(STATUSES)))
     return rank_unlabelled(calls, probabilities, features=features, link=link, count=count)
+
+
+class Growth(NamedTuple):
+    """How the score has grown with the number of labelled calls.
+
+    Attributes:
+        curve: see `helpers.feedback.learning.learning_curve`; without rows for too few customers
+        sentence: how many more labels the next five points need, or why that is not known
+    """
+
+    curve: pd.DataFrame
+    sentence: str
+
+
+def estimate_growth(workspace: Workspace, data: TrainingData) -> Growth:
+    """Measure the learning curve of the champion's kind of classifier, and continue it."""
+    candidates = partial(make_candidates, data.features.shape[1])
+    choice = load_champion(workspace).choice
+    choice = choice if choice in candidates() else "linear"
+    try:
+        curve = learning_curve(
+            data.features, data.labels, data.groups, lambda: candidates()[choice]
+        )
+    except CallEmotionError as error:
+        return Growth(pd.DataFrame(columns=["calls", "uar", "low", "high"]), str(error))
+    return Growth(curve, estimate_labels(curve).reason)
 
 
 def tabulate_versions(workspace: Workspace) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from helpers.model_store import (
     add_version,
     export_champion,
     find_champion,
+    list_champions,
     list_versions,
     load_version,
     read_history,
@@ -43,6 +44,14 @@ from helpers.workspace import Workspace
 FIRST_REASON = "It is the first model: there was none to compare it with."
 """Why the first version is the champion."""
 
+
+NO_ANSWERS = (np.empty((0, len(STATUSES))), np.empty((0, len(STATUSES))))
+
+ALL_SEEN_REASON = (
+    "The champion has learned from every golden call, so the two cannot be compared. Look at the "
+    "model card and promote the version by hand (helpers.model_store.promote) if you trust it."
+)
+"""Why a version is kept aside where the golden set was chosen after the champion was trained."""
 
 UNUSABLE_REASON = (
     "The champion before cannot be used here any more (its files were changed, or another "
@@ -135,8 +144,9 @@ def update_champion(workspace: Workspace, data: TrainingData, *, origin: str) ->
     Returns:
         what was done and why
     """
-    champion = _load_usable(workspace, find_champion(workspace))
-    challenger = _find_trained(workspace, hash_training(data.features, data.labels))
+    champion = _find_usable_champion(workspace)
+    digest = hash_training(data.features, data.labels, groups=data.groups)
+    challenger = _find_trained(workspace, digest)
     if challenger and champion and _was_decided(workspace, challenger, champion):
         export_champion(workspace)
         return Promotion(False, False, "", "nothing new since the last training")
@@ -145,8 +155,7 @@ def update_champion(workspace: Workspace, data: TrainingData, *, origin: str) ->
         challenger = _train(workspace, data, origin=origin)
     version = challenger.version
     if champion is None:
-        reason = UNUSABLE_REASON if find_champion(workspace) else FIRST_REASON
-        record_decision(workspace, version, event=PROMOTED, reasons=[reason])
+        reason = _promote_alone(workspace, version)
         return Promotion(trained, True, version, reason)
     comparison = compare_with_champion(workspace, champion, challenger)
     event = PROMOTED if comparison.passed else KEPT_ASIDE
@@ -162,6 +171,8 @@ def compare_with_champion(
     """Compare two models on the golden calls that neither has learned from."""
     golden = read_golden(workspace)
     seen = golden["content_hash"].isin(champion.trained_on | challenger.trained_on)
+    if len(golden) and seen.all():
+        return Comparison(compare_models(*NO_ANSWERS, golden[~seen]).table, [ALL_SEEN_REASON], [])
     golden = golden[~seen].reset_index(drop=True)
     answers = [judge_golden(workspace, model, golden) for model in (champion, challenger)]
     return compare_models(*answers, golden)
@@ -187,6 +198,37 @@ def _load_usable(workspace: Workspace, version: str) -> TrainedModel | None:
         return load_version(workspace, version) if version else None
     except ModelError:
         return None
+
+
+def _find_usable_champion(workspace: Workspace) -> TrainedModel | None:
+    """Load the champion, or go back to the newest one before it that can be used here."""
+    present = find_champion(workspace)
+    for version in reversed(list_champions(workspace)):
+        model = _load_usable(workspace, version)
+        if model and version != present:
+            decision = {"reasons": [UNUSABLE_REASON], "against": present}
+            record_decision(workspace, version, event=ROLLED_BACK, **decision)
+        if model:
+            return model
+    return None
+
+
+def _promote_alone(workspace: Workspace, version: str) -> str:
+    """Promote without a comparison, where there is no champion that can be used; give the reason.
+
+    Raises:
+        ModelError: where the version was kept aside before
+    """
+    present, history = find_champion(workspace), read_history(workspace)
+    if ((history["version"] == version) & (history["event"] == KEPT_ASIDE)).any():
+        raise ModelError(
+            f"the champion {present} cannot be used, and version {version}, which was trained on "
+            "the present data, was kept aside: bring the champion's folder back from a copy, or "
+            "delete the folder models and run notebook 04 to begin anew"
+        )
+    reason = UNUSABLE_REASON if present else FIRST_REASON
+    record_decision(workspace, version, event=PROMOTED, reasons=[reason], against=present)
+    return reason
 
 
 def _find_trained(workspace: Workspace, digest: str) -> TrainedModel | None:

@@ -252,9 +252,13 @@ def _settle(
         reason = _conflict_reason(names, written) if statuses else _NO_STATUS
         return [], [Rejection(path, reason) for path in paths], [conflict] if statuses else []
     fitting = twins[twins["status"] == status]
-    kept = (fitting if len(fitting) else twins[twins["status"] != ""]).iloc[0]
+    labelled = twins[twins["status"] != ""]
+    archived = labelled[labelled["source"] == ARCHIVE]  # it stays in the archive, corrected
+    kept = next(each for each in (archived, fitting, labelled) if len(each)).iloc[0]
     reason = f"the same recording as {kept['path']}"
     rejected = [Rejection(path, reason) for path in paths if path != kept["path"]]
+    if written and parse_status(written) is None:
+        rejected += reject_useless({paths[0]: written}, set(paths))
     details = {column: next(filter(None, twins[column]), "") for column in DETAILS}
     line = describe_line(sampling_rate=kept["sampling_rate"], channels=kept["channels"])
     row = {**kept.to_dict(), **details, "status": status, "line": details["line"] or line}

@@ -64,9 +64,7 @@ class TrainedModel:
             shape (segments, 3), columns in the order of `STATUSES`; a status that no training
             call had is 0
         """
-        probabilities = np.zeros((len(features), len(STATUSES)))
-        columns = [STATUSES.index(status) for status in self.classifier.classes_]
-        probabilities[:, columns] = self.classifier.predict_proba(self.scaler.transform(features))
+        probabilities = order_probabilities(self.classifier, self.scaler.transform(features))
         return apply_temperature(probabilities, self.temperature)
 
     def least_confidence(self, coverage: float) -> float:
@@ -81,6 +79,14 @@ class TrainedModel:
         if not self.confidences or coverage >= 1:
             return 0.0
         return float(np.quantile(self.confidences, 1 - coverage))
+
+
+def order_probabilities(classifier: ClassifierMixin, features: np.ndarray) -> np.ndarray:
+    """Give a classifier's probabilities, columns in the order of `STATUSES`; 0 for unknown ones."""
+    probabilities = np.zeros((len(features), len(STATUSES)))
+    columns = [STATUSES.index(status) for status in classifier.classes_]
+    probabilities[:, columns] = classifier.predict_proba(features)
+    return probabilities
 
 
 def dump_model(model: TrainedModel, probes: np.ndarray) -> bytes:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, clone
 
 from helpers.calibration import apply_temperature, fit_temperature
 from helpers.classifiers import (
@@ -31,7 +31,7 @@ from helpers.features import PHONE, FeatureSet
 from helpers.files import write_json
 from helpers.segments import KINDS
 from helpers.statuses import STATUSES
-from helpers.trained_model import TrainedModel
+from helpers.trained_model import TrainedModel, order_probabilities
 from helpers.workspace import Workspace
 
 TRAINING_SETS = {"end segments": VERDICT_KINDS, "start and end segments": KINDS}
@@ -87,7 +87,7 @@ def train_model(
     model = TrainedModel(
         scaler,
         classifier,
-        hash_training(features, labels, seed),
+        hash_training(features, labels, groups=groups, seed=seed),
         trained_on,
         feature_set,
         chosen.choice_,
@@ -121,19 +121,13 @@ def predict_out_of_fold(
         return np.empty((0, len(STATUSES)))
 
 
-def order_probabilities(model: ClassifierMixin, features: np.ndarray) -> np.ndarray:
-    """Give a classifier's probabilities, columns in the order of `STATUSES`; 0 for unknown ones."""
-    probabilities = np.zeros((len(features), len(STATUSES)))
-    columns = [STATUSES.index(status) for status in model.classes_]
-    probabilities[:, columns] = model.predict_proba(features)
-    return probabilities
-
-
-def hash_training(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> str:
-    """Hash everything a training depends on: features, labels and seed."""
+def hash_training(
+    features: np.ndarray, labels: np.ndarray, *, groups: np.ndarray, seed: int = 0
+) -> str:
+    """Hash everything a training depends on: features, labels, who is kept apart, and seed."""
     digest = hashlib.sha256(f"{features.shape} {seed} ".encode())
     digest.update(np.ascontiguousarray(features).tobytes())
-    digest.update(" ".join(labels).encode())
+    digest.update(json.dumps([list(labels), list(groups)]).encode())
     return digest.hexdigest()
 
 

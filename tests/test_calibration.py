@@ -142,6 +142,11 @@ def test_reliability_by_hand():
     pd.testing.assert_frame_equal(table, pd.DataFrame(expected, columns=columns))
 
 
+def test_certainty_shares_the_last_bin():
+    table = tabulate_reliability(np.array([[1, 0, 0], [0.04, 0.96, 0]]), ["satisfied"] * 2)
+    assert table.to_numpy().tolist() == [[0.98, 0.5, 2]]
+
+
 def test_calibration_error_by_hand():
     expected = (3 * (2 / 3 - 0.55) + 2 * (0.86 - 0.5) + 0) / 6
     assert calibration_error(*six_calls()) == pytest.approx(expected)

@@ -1,6 +1,8 @@
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -16,16 +18,16 @@ from helpers.call_emotions import emotion_feature_set
 from helpers.emotion import EmotionModel, LinearModel
 from helpers.emotion_store import save_emotion_model
 from helpers.errors import ModelError, TableError
+from helpers.exports import FIRST, RETRAINED
 from helpers.features import PHONE, FeatureSet
 from helpers.functionals import FUNCTIONALS
 from helpers.model_store import (
-    FIRST,
     HISTORY,
     KEPT_ASIDE,
     PROMOTED,
-    RETRAINED,
     ROLLED_BACK,
     add_version,
+    export_champion,
     find_champion,
     list_versions,
     load_champion,
@@ -39,7 +41,7 @@ from helpers.prediction import predict_calls
 from helpers.statuses import STATUSES
 from helpers.trained_model import TRUSTED, TrainedModel
 from helpers.training import train_model
-from helpers.workspace import Workspace, open_workspace
+from helpers.workspace import PROJECT_FOLDER, Workspace, open_workspace
 
 COLUMNS = len(PHONE.names)
 PROBES = np.random.default_rng(9).normal(size=(20, COLUMNS)).astype(np.float32)
@@ -241,14 +243,46 @@ def test_before_any_feedback_there_is_no_retrained_model(workspace):
 @pytest.mark.parametrize("name", [FIRST, RETRAINED])
 @pytest.mark.parametrize("part", [0, 1], ids=["classifier", "scaler"])
 def test_an_exported_file_is_never_read_and_is_written_anew(stored, tmp_path, name, part):
-    path = stored.exports(name)[part]
-    content = path.read_bytes()
-    joblib.dump(Bomb(tmp_path / "exploded"), path)
-    model = load_champion(stored)
-    rollback(stored)
-    rollback(stored, model.version)
+    joblib.dump(Bomb(tmp_path / "exploded"), stored.exports(name)[part])
+    export_champion(stored)
     assert not (tmp_path / "exploded").exists()
-    assert path.read_bytes() == content
+    assert answers(stored, name) == bare_answers(load_champion(stored))
+
+
+EXPORT = """
+import sys
+from helpers.model_store import export_champion
+from helpers.workspace import open_workspace
+export_champion(open_workspace(sys.argv[1]))
+"""
+
+
+def test_exporting_the_same_champion_again_changes_no_file_in_another_process_either(stored):
+    before = snapshot(stored)
+    export_champion(stored)
+    subprocess.run([sys.executable, "-c", EXPORT, stored.folder], check=True, cwd=PROJECT_FOLDER)
+    assert snapshot(stored) == before
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", '{"emotion_model.joblib": 3}'])
+def test_exports_are_written_anew_where_nobody_knows_what_they_are(stored, content):
+    for name in (FIRST, RETRAINED):
+        for path in stored.exports(name):
+            path.write_bytes(b"")
+    (stored.models / "exported.json").write_text(content)
+    export_champion(stored)
+    for name in (FIRST, RETRAINED):
+        assert answers(stored, name) == bare_answers(load_champion(stored))
+
+
+def test_under_another_scikit_learn_the_exports_are_written_anew(stored):
+    note = stored.models / "exported.json"
+    note.write_text(note.read_text().replace(sklearn.__version__, "0.24.2"))
+    export_champion(stored)
+    assert set(json.loads(note.read_text())) == {
+        path.name for name in (FIRST, RETRAINED) for path in stored.exports(name)
+    }
+    assert "0.24.2" not in note.read_text()
 
 
 def swap_model(folder, other) -> None:

@@ -36,7 +36,7 @@ def verdicts(probabilities: np.ndarray) -> np.ndarray:
 def test_a_model_knows_what_it_was_trained_with():
     features, labels, groups = draw_calls()
     model = train_model(features, labels, trained_on=frozenset({"one"}), groups=groups).model
-    assert model.training_hash == hash_training(features, labels)
+    assert model.training_hash == hash_training(features, labels, groups=groups)
     assert model.trained_on == {"one"}
     assert model.feature_set is PHONE
     assert model.choice in make_candidates(300)
@@ -161,8 +161,11 @@ def test_the_same_input_gives_the_same_model(trained):
     ids=["values", "order", "shape", "labels", "seed"],
 )
 def test_the_hash_changes_with_everything_a_training_depends_on(features, labels, seed):
-    assert hash_training(FEATURES, LABELS) == hash_training(FEATURES.copy(), LABELS.copy())
-    assert hash_training(features, labels, seed) != hash_training(FEATURES, LABELS)
+    groups = np.arange(len(LABELS)).astype(str)
+    first = hash_training(FEATURES, LABELS, groups=groups)
+    assert first == hash_training(FEATURES.copy(), LABELS.copy(), groups=groups.copy())
+    assert first != hash_training(features, labels, groups=groups, seed=seed)
+    assert first != hash_training(FEATURES, LABELS, groups=groups[::-1])
 
 
 def test_every_training_set_is_scored_for_every_split_beside_the_baseline(trained):

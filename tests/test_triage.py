@@ -273,6 +273,26 @@ def test_what_was_decided_stays_whatever_comes_later():
     assert set(afresh["cause"]) == {CONTRADICTION}
 
 
+@pytest.mark.parametrize("before, now", [("satisfied", "average"), ("average", "satisfied")])
+def test_a_batch_is_tested_without_the_calls_of_earlier_ones(before, now):
+    """After 40 calls, 12 come whose answers all contradict, or all agree."""
+    rows, more = [(RIGHT, before)] * 40, [(RIGHT, now)] * 12
+    first = triage_all(*rows)
+    calls, probabilities = make_calls(*rows, *more)
+    calls.loc[first.index, first.columns] = first
+    later = triage(calls, probabilities, known=np.ones(52, dtype=bool))
+    causes = {"satisfied": {AGREES}, "average": {CONTRADICTION}}
+    assert set(later["cause"][:40]) == causes[before]
+    assert set(later["cause"][40:]) == causes[now]
+
+
+def test_an_answer_that_agrees_is_no_wrong_label_however_many_others_are():
+    rows = [(SURE, "average", {"triaged_as": "average", "cause": WRONG_LABEL})] * 40
+    table = triage_all(*rows, (UNSURE, "satisfied"))
+    assert table["label_error"][40] > WRONG
+    assert table["cause"][40] == AGREES
+
+
 def test_a_run_with_nothing_new_changes_nothing():
     rows = [(SURE, "average"), (HALF_SURE, "unsatisfied"), (UNSURE, "average"), *good_answers()]
     first = triage_all(*rows)

@@ -36,8 +36,8 @@ from helpers.files import write_csv
 from helpers.fold_models import FoldModels
 from helpers.progress import progress
 from helpers.statuses import STATUSES
-from helpers.trained_model import TrainedModel
-from helpers.training import order_probabilities, predict_out_of_fold, train_model
+from helpers.trained_model import TrainedModel, order_probabilities
+from helpers.training import predict_out_of_fold, train_model
 from helpers.workspace import Workspace, open_workspace
 
 SEEDS = 10

@@ -75,6 +75,10 @@ def compare_models(
             ["There is no golden set to judge it on: more customers are needed, two per status."],
             [],
         )
+    missing = [status for status in STATUSES if status not in set(golden["status"])]
+    if missing:
+        reason = f"The golden set has no {' and no '.join(missing)} call to compare them on."
+        return Comparison(_tabulate([]), [reason], [])
     true = golden["status"].to_numpy(dtype=str)
     before, after = (np.array(STATUSES)[each.argmax(axis=1)] for each in (champion, challenger))
     groups = score_groups(golden, champion, challenger)

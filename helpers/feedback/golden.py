@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
-from helpers.dataset import VERDICT_KINDS, Dataset, cached_features
-from helpers.errors import CallEmotionError, GoldenSetError
+from helpers.dataset import VERDICT_KINDS, Dataset, cached_features, find_feature_set
+from helpers.errors import AudioError, CallEmotionError, GoldenSetError
 from helpers.evaluation import divide, group_segments
 from helpers.features import FeatureSet
 from helpers.files import write_json
@@ -99,8 +99,7 @@ def grow_golden(workspace: Workspace, paths: Iterable[str], *, reason: str) -> p
     """Add calls to the golden set on purpose, or freeze the present status of ones it has.
 
     All calls of the same customers are added with them, so that no model learns from a customer it
-    is judged on. Models that have learned from these calls are no longer judged fairly by them
-    until they are trained again, which the next run does.
+    is judged on. A champion that has learned from some of them is compared on the others.
 
     Args:
         workspace: with `CallRecords.csv`
@@ -111,7 +110,8 @@ def grow_golden(workspace: Workspace, paths: Iterable[str], *, reason: str) -> p
         the golden set afterwards
 
     Raises:
-        GoldenSetError: where a path is not in `CallRecords.csv`, or no reason is given
+        GoldenSetError: where a path is not in `CallRecords.csv`, a call cannot be described, or no
+            reason is given
     """
     records, paths = read_records(workspace), set(paths)
     unknown = sorted(paths - set(records["path"]))
@@ -124,6 +124,7 @@ def grow_golden(workspace: Workspace, paths: Iterable[str], *, reason: str) -> p
     named = records[records["path"].isin(paths)]
     customers = set(named["customer"]) - {""}
     together = records[records["path"].isin(paths) | records["customer"].isin(customers)]
+    golden_features(workspace, together, find_feature_set(workspace))
     _freeze(workspace, read_golden(workspace), _describe(together, reason), reason)
     return read_golden(workspace)
 
@@ -135,7 +136,8 @@ def split_golden(dataset: Dataset, golden: pd.DataFrame) -> Dataset:
         the rest: neither calls of the golden set, nor other calls of its customers
     """
     segments = dataset.segments
-    customers = set(golden["customer"]) - {""}
+    of_golden = segments["content_hash"].isin(golden["content_hash"])
+    customers = {*golden["customer"], *segments.loc[of_golden, "customer"]} - {""}
     kept = ~segments["content_hash"].isin(golden["content_hash"])
     kept &= ~segments["customer"].isin(customers)
     return Dataset(dataset.features[kept.to_numpy()], segments[kept].reset_index(drop=True))
@@ -144,11 +146,23 @@ def split_golden(dataset: Dataset, golden: pd.DataFrame) -> Dataset:
 def golden_features(
     workspace: Workspace, golden: pd.DataFrame, feature_set: FeatureSet
 ) -> np.ndarray:
-    """Describe the deciding segment of each golden call, shape (calls, features)."""
-    rows = [
-        cached_features(workspace, call.path, call.content_hash, feature_set=feature_set)[-1]
-        for call in golden.itertuples()
-    ]
+    """Describe the deciding segment of each golden call, shape (calls, features).
+
+    Raises:
+        GoldenSetError: where one cannot be described any more
+    """
+    records = read_records(workspace)
+    present = dict(zip(records["content_hash"], records["path"], strict=True))
+    rows = []
+    for call in golden.itertuples():
+        path = present.get(call.content_hash, call.path)
+        try:
+            matrix = cached_features(workspace, path, call.content_hash, feature_set=feature_set)
+        except AudioError as error:
+            raise GoldenSetError(
+                f"the golden call {path} cannot be described ({error}): bring the recording back"
+            ) from error
+        rows.append(matrix[-1])
     return np.array(rows, np.float32).reshape(len(rows), len(feature_set.names))
 
 

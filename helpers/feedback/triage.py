@@ -119,6 +119,7 @@ def triage(calls: pd.DataFrame, probabilities: np.ndarray, *, known: np.ndarray)
     errors[known] = estimate_label_errors(probabilities[known], answers[known]).probabilities
     new = known & (calls["triaged_as"] != calls["expected"]).to_numpy()
     confirmed = calls["confirmed"].to_numpy(dtype=bool)
+    new |= known & (calls["cause"] == CONFIRMED).to_numpy() & ~confirmed
     contradicting = np.full(len(calls), contradicts(probabilities[new], answers[new]))
     agrees = (calls["end_status"] == calls["expected"]).to_numpy()
     tests = {
