@@ -240,7 +240,10 @@ def export_champion(workspace: Workspace) -> None:
     export_model(workspace, load_champion(workspace))
 
 
-_ADVICE = "run notebook 04 again to train one that can be used, or go back to another (rollback)"
+_ADVICE = (
+    "run notebook 04 again (make train), which goes back to an earlier champion or trains anew, or "
+    "bring the file back from a copy"
+)
 
 
 def list_champions(workspace: Workspace) -> list[str]:

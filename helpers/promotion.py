@@ -175,7 +175,12 @@ def compare_with_champion(
         return Comparison(compare_models(*NO_ANSWERS, golden[~seen]).table, [ALL_SEEN_REASON], [])
     golden = golden[~seen].reset_index(drop=True)
     answers = [judge_golden(workspace, model, golden) for model in (champion, challenger)]
-    return compare_models(*answers, golden)
+    comparison = compare_models(*answers, golden)
+    if seen.any():
+        comparison.reasons.append(
+            f"{seen.sum()} golden calls were left out: one of the two has learned from them."
+        )
+    return comparison
 
 
 def judge_golden(workspace: Workspace, model: TrainedModel, golden: pd.DataFrame) -> np.ndarray:
@@ -201,10 +206,11 @@ def _load_usable(workspace: Workspace, version: str) -> TrainedModel | None:
 
 
 def _find_usable_champion(workspace: Workspace) -> TrainedModel | None:
-    """Load the champion, or go back to the newest one before it that can be used here."""
-    present = find_champion(workspace)
+    """Load the champion, or the newest one before it that can be used and nobody went back from."""
+    present, history = find_champion(workspace), read_history(workspace)
+    left = set(history.loc[history["event"] == ROLLED_BACK, "against"]) - {present}
     for version in reversed(list_champions(workspace)):
-        model = _load_usable(workspace, version)
+        model = None if version in left else _load_usable(workspace, version)
         if model and version != present:
             decision = {"reasons": [UNUSABLE_REASON], "against": present}
             record_decision(workspace, version, event=ROLLED_BACK, **decision)
@@ -217,14 +223,16 @@ def _promote_alone(workspace: Workspace, version: str) -> str:
     """Promote without a comparison, where there is no champion that can be used; give the reason.
 
     Raises:
-        ModelError: where the version was kept aside before
+        ModelError: where the version was kept aside before, or left by a rollback
     """
     present, history = find_champion(workspace), read_history(workspace)
-    if ((history["version"] == version) & (history["event"] == KEPT_ASIDE)).any():
+    refused = (history["version"] == version) & (history["event"] == KEPT_ASIDE)
+    refused |= (history["against"] == version) & (history["event"] == ROLLED_BACK)
+    if refused.any():
         raise ModelError(
             f"the champion {present} cannot be used, and version {version}, which was trained on "
-            "the present data, was kept aside: bring the champion's folder back from a copy, or "
-            "delete the folder models and run notebook 04 to begin anew"
+            "the present data, was refused before: bring the champion's folder back from a copy, "
+            "or delete the folder models and run notebook 04 to begin anew"
         )
     reason = UNUSABLE_REASON if present else FIRST_REASON
     record_decision(workspace, version, event=PROMOTED, reasons=[reason], against=present)

@@ -254,7 +254,8 @@ def _settle(
     fitting = twins[twins["status"] == status]
     labelled = twins[twins["status"] != ""]
     archived = labelled[labelled["source"] == ARCHIVE]  # it stays in the archive, corrected
-    kept = next(each for each in (archived, fitting, labelled) if len(each)).iloc[0]
+    best = archived[archived["status"] == status]
+    kept = next(each for each in (best, archived, fitting, labelled) if len(each)).iloc[0]
     reason = f"the same recording as {kept['path']}"
     rejected = [Rejection(path, reason) for path in paths if path != kept["path"]]
     if written and parse_status(written) is None:

@@ -119,7 +119,7 @@ def _describe_retraining(workspace: Workspace) -> str:
     if len(history) < 2:
         return "no: no mismatch was an error of the model"
     last = history.iloc[-1]
-    return f"{last['version']} {last['event']}: {last['reason']}"
+    return f"{last['version']} {last['event']} on {last['time'][:10]}: {last['reason']}"
 
 
 def _describe_champion(workspace: Workspace) -> str:

@@ -74,10 +74,18 @@ class TrainedModel:
             coverage: share of calls that the model shall judge alone, 0 to 1
 
         Returns:
-            the confidence that this share of unseen calls reached; 0.0 where it is not known
+            the confidence that this share of unseen training calls reached; 1.0, which no call
+            exceeds, where it is not known
+
+        Raises:
+            ValueError: where the coverage is no share
         """
-        if not self.confidences or coverage >= 1:
+        if not 0 <= coverage <= 1:
+            raise ValueError(f"coverage is {coverage}, expected a share between 0 and 1")
+        if coverage == 1:
             return 0.0
+        if not self.confidences:
+            return 1.0
         return float(np.quantile(self.confidences, 1 - coverage))
 
 

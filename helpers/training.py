@@ -127,7 +127,7 @@ def hash_training(
     """Hash everything a training depends on: features, labels, who is kept apart, and seed."""
     digest = hashlib.sha256(f"{features.shape} {seed} ".encode())
     digest.update(np.ascontiguousarray(features).tobytes())
-    digest.update(json.dumps([list(labels), list(groups)]).encode())
+    digest.update(json.dumps([list(map(str, labels)), list(map(str, groups))]).encode())
     return digest.hexdigest()
 
 

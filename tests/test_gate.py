@@ -177,8 +177,8 @@ def test_a_group_of_10_calls_is_protected_and_one_of_9_is_shown(column, size, lo
 @pytest.mark.parametrize("limit", [RECALL_LIMIT, GROUP_LIMIT])
 def test_exactly_the_limit_is_allowed(limit):
     assert limit == 0.1
-    true = ["satisfied"] * 10 + ["average"] * 10
-    golden = make_golden(true, agent=["Ann"] * 10 + ["Bob"] * 10)
+    true = ["satisfied"] * 10 + ["average"] * 10 + ["unsatisfied"] * 10
+    golden = make_golden(true, agent=np.repeat(["Ann", "Bob", "Cid"], 10))
     before, after = sound(wrong_at(true, 15), sure=0.5), sound(wrong_at(true, 3), sure=0.9)
     comparison = compare_models(before, after, golden)
     assert comparison.passed
@@ -216,14 +216,18 @@ def test_without_a_golden_set_nothing_is_promoted():
     assert comparison.groups == []
 
 
-@pytest.mark.parametrize("true", [["average"], ["satisfied", "unsatisfied"] * 3])
-def test_a_golden_set_without_every_status_is_judged_by_those_it_has(true):
-    model = sound(true)
-    comparison = compare_models(model, model, make_golden(true))
-    recalls = [f"recall {status}" for status in STATUSES if status in true]
-    assert comparison.table["what"].tolist() == ["UAR", "probabilities", *recalls]
-    assert comparison.passed
-    assert row_of(comparison, "UAR")["after"] == 1
+@pytest.mark.parametrize(
+    "true, missing",
+    [
+        (["average"], "no satisfied and no unsatisfied"),
+        (["satisfied", "unsatisfied"] * 20, "no average"),
+    ],
+)
+def test_a_golden_set_without_every_status_promotes_nothing(true, missing):
+    comparison = compare_models(sound(true), sound(true), make_golden(true))
+    assert not comparison.passed
+    assert comparison.reasons == [f"The golden set has {missing} call to compare them on."]
+    assert list(comparison.table) == COLUMNS and comparison.groups == []
 
 
 @pytest.mark.parametrize("calls, warned", [(3, True), (29, True), (30, False), (42, False)])

@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.dataset import VERDICT_KINDS, Dataset, load_dataset
+from helpers.dataset import VERDICT_KINDS, Dataset, load_dataset, npy_bytes
 from helpers.errors import GoldenSetError, MissingStepError
 from helpers.features import PHONE
 from helpers.feedback.golden import (
@@ -19,7 +20,7 @@ from helpers.feedback.golden import (
     settle_golden,
     split_golden,
 )
-from helpers.files import write_csv
+from helpers.files import write_bytes, write_csv
 from helpers.records import COLUMNS as RECORD_COLUMNS
 from helpers.statuses import STATUSES
 
@@ -54,10 +55,18 @@ def make_dataset(records: pd.DataFrame) -> Dataset:
     return Dataset(np.arange(len(segments), dtype=np.float32)[:, None], segments)
 
 
+def cached(workspace, content_hash: str) -> Path:
+    return workspace.feature_cache / PHONE.name / f"{content_hash}.npy"
+
+
 @pytest.fixture
 def records(workspace) -> pd.DataFrame:
+    """Records of calls that were described, each by its number in every column."""
     records = make_records()
     write_csv(workspace.records, records)
+    for number, content in enumerate(records["content_hash"]):
+        features = np.full((2, len(PHONE.names)), number, dtype=np.float32)
+        write_bytes(cached(workspace, content), npy_bytes(features))
     return records
 
 
@@ -331,6 +340,15 @@ def test_unknown_paths_and_missing_reasons_are_refused(golden, workspace, paths,
     assert workspace.golden_set.read_bytes() == before
 
 
+def test_a_call_that_cannot_be_described_is_refused(golden, workspace, records):
+    path, content = outside(records, golden).iloc[0][["path", "content_hash"]]
+    cached(workspace, content).unlink()
+    before = workspace.golden_set.read_bytes()
+    with pytest.raises(GoldenSetError, match=rf"the golden call {path} cannot be described"):
+        grow_golden(workspace, [path], reason="more")
+    assert workspace.golden_set.read_bytes() == before
+
+
 def test_a_known_path_without_a_reason_is_refused(golden, workspace, records):
     with pytest.raises(GoldenSetError, match="no reason was given"):
         grow_golden(workspace, [outside(records, golden)["path"].iloc[0]], reason=" ")
@@ -366,6 +384,15 @@ def test_later_calls_of_golden_customers_stay_out_too(golden, workspace, records
     assert len(rest.segments) == 2 * expected
 
 
+def test_a_customer_who_becomes_known_later_stays_out_from_then_on(workspace, records):
+    golden = settle_golden(workspace, make_dataset(records.assign(customer="")))
+    rest = split_golden(make_dataset(records), golden)
+    of_golden = records["content_hash"].isin(golden["content_hash"])
+    known = records.loc[of_golden, "customer"]
+    assert not set(rest.segments["customer"]) & set(known)
+    assert len(rest.segments) == 2 * (~records["customer"].isin(known)).sum()
+
+
 def test_an_unknown_customer_is_nobody_elses(workspace, records):
     dataset = make_dataset(records.assign(customer=""))
     golden = settle_golden(workspace, dataset)
@@ -394,7 +421,21 @@ def test_golden_calls_are_described_by_how_they_end(trained):
     assert np.array_equal(features, expected)
 
 
-def test_no_golden_calls_have_no_rows_but_every_column(workspace):
+def test_a_golden_call_that_was_moved_is_found_by_its_content(golden, workspace, records):
+    write_csv(workspace.records, records.assign(path="dataset/moved/" + records["path"]))
+    features = golden_features(workspace, golden, PHONE)
+    places = records.reset_index().set_index("content_hash")["index"]
+    assert features[:, 0].tolist() == [places[content] for content in golden["content_hash"]]
+
+
+def test_a_golden_call_that_is_gone_is_named(golden, workspace):
+    cached(workspace, golden["content_hash"][0]).unlink()
+    message = rf"the golden call {golden['path'][0]} cannot be described .*bring the recording back"
+    with pytest.raises(GoldenSetError, match=message):
+        golden_features(workspace, golden, PHONE)
+
+
+def test_no_golden_calls_have_no_rows_but_every_column(workspace, records):
     assert golden_features(workspace, read_golden(workspace), PHONE).shape == (0, len(PHONE.names))
 
 

@@ -3,6 +3,7 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from helpers.model_store import (
     list_versions,
     load_champion,
     load_version,
+    promote,
     read_card,
     read_history,
     record_decision,
@@ -310,8 +312,9 @@ def change_card(folder, other, **changes) -> None:
     (folder / "card.json").write_text(json.dumps({**card, **changes}))
 
 
-FOREIGN = "is not the file this project wrote: run notebook 04 again"
-CHANGED = "the card of version 0003-.* is damaged or was changed: run notebook 04 again"
+ADVICE = r".*run notebook 04 again \(make train\)"
+FOREIGN = f"is not the file this project wrote: {ADVICE}"
+CHANGED = f"the card of version 0003-.* is damaged or was changed: {ADVICE}"
 NONE = "there is no usable version '0003-.*'; there are: 0001-"
 DAMAGES = {
     "one bit of the model": (change_byte, FOREIGN),
@@ -319,7 +322,7 @@ DAMAGES = {
     "an empty model": (lambda folder, _: (folder / "model.skops").write_bytes(b""), FOREIGN),
     "another version's model": (swap_model, FOREIGN),
     "another version's model and card": (swap_all, CHANGED),
-    "no model": (lambda folder, _: (folder / "model.skops").unlink(), "is incomplete: run noteb"),
+    "no model": (lambda folder, _: (folder / "model.skops").unlink(), f"is incomplete: {ADVICE}"),
     "no card": (lambda folder, _: (folder / "card.json").unlink(), NONE),
     "no folder": (lambda folder, _: shutil.rmtree(folder), NONE),
     **{
@@ -410,7 +413,9 @@ def test_a_file_of_foreign_types_is_refused_and_none_of_them_is_made(
 @pytest.mark.parametrize("parts", [[], {}, {"scaler": 1, "classifier": 2}, "text", None])
 def test_a_harmless_file_that_is_no_model_is_refused(stored, versions, parts):
     replace_model(stored, versions[2], skops.io.dumps(parts))
-    with pytest.raises(ModelError, match=r"cannot be used \(it cannot be read, .*\): run "):
+    with pytest.raises(
+        ModelError, match=r"cannot be used \(it cannot be read, .*\): .*run notebook 04 "
+    ):
         load_champion(stored)
 
 
@@ -431,7 +436,7 @@ def test_a_version_that_answers_differently_now_is_refused_naming_both_scikit_le
     installed = sklearn.__version__.replace(".", r"\.")
     sentence = (
         rf"made with scikit-learn 0\.24\.2, cannot be used with {installed} \(it answers "
-        r"differently than it did\): install scikit-learn 0\.24\.2, or run notebook 04 again"
+        rf"differently than it did\): install scikit-learn 0\.24\.2, or {ADVICE}"
     )
     with pytest.raises(ModelError, match=sentence):
         load_champion(stored)
@@ -575,6 +580,28 @@ def test_there_is_no_way_back_to_what_was_never_champion(stored, versions, versi
         rollback(stored, version)
     assert snapshot(stored) == before
     assert find_champion(stored) == versions[2]
+
+
+def test_a_person_may_promote_what_the_gate_kept_aside_and_go_back_again(stored, versions):
+    *_, third, fourth = versions
+    promote(stored, fourth, reason="the golden set was wrong")
+    assert find_champion(stored) == fourth
+    assert answers(stored) == bare_answers(load_version(stored, fourth))
+    last = read_history(stored).iloc[-1]
+    assert last[["event", "against"]].tolist() == [PROMOTED, third]
+    assert last["reason"] == "Promoted by a person: the golden set was wrong"
+    assert last["reason"] in (stored.models / fourth / "MODEL_CARD.md").read_text()
+    assert rollback(stored) == third
+
+
+@pytest.mark.parametrize("version", ["0009-01234567", "champion", "damaged"])
+def test_a_person_cannot_promote_what_is_not_there_or_judges_already(stored, versions, version):
+    change_byte(stored.models / versions[3], None)
+    named = {"champion": versions[2], "damaged": versions[3]}.get(version, version)
+    before = snapshot(stored)
+    with nullcontext() if version == "champion" else pytest.raises(ModelError):
+        promote(stored, named, reason="it is liked")
+    assert snapshot(stored) == before
 
 
 def test_an_unusable_version_cannot_be_gone_back_to(stored, versions):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import joblib
@@ -86,10 +87,16 @@ def test_a_larger_coverage_leaves_fewer_calls_to_people_and_never_other_ones(tra
     assert len(left[0]) > len(left[2]) > len(left[-1]) == 0
 
 
-def test_no_call_needs_a_human_where_nothing_is_known_about_unseen_calls(trained, sweep):
-    model = load_champion(trained)
-    unknown = type(model)(model.scaler, model.classifier, "", frozenset())
-    assert not judge_calls(sweep, unknown, coverage=0.1)["needs_human"].any()
+def test_every_call_needs_a_human_where_nothing_is_known_about_unseen_calls(trained, sweep):
+    unknown = replace(load_champion(trained), confidences=())
+    assert judge_calls(sweep, unknown, coverage=0.9)["needs_human"].all()
+    assert not judge_calls(sweep, unknown, coverage=1)["needs_human"].any()
+
+
+@pytest.mark.parametrize("coverage", [-0.1, 1.1, 70, float("nan")])
+def test_a_coverage_that_is_no_share_is_refused(trained, coverage):
+    with pytest.raises(ValueError, match="expected a share between 0 and 1"):
+        predict_calls([], workspace=trained, coverage=coverage)
 
 
 def test_one_path_is_a_list_of_one(trained, sweep):
@@ -148,6 +155,6 @@ def test_a_champion_that_was_changed_judges_nothing(trained, sweep, tmp_path):
     )
     for path in trained.exports():
         joblib.dump(Bomb(tmp_path / "exploded"), path)
-    with pytest.raises(ModelError, match="is not the file this project wrote: run notebook 04"):
+    with pytest.raises(ModelError, match=r"is not the file this project wrote: .*run notebook 04"):
         predict_calls(sweep, workspace=trained)
     assert not (tmp_path / "exploded").exists()

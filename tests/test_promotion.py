@@ -12,16 +12,18 @@ from sklearn.metrics import recall_score
 
 from helpers.conversion import convert_recordings
 from helpers.dataset import build_dataset, load_dataset
-from helpers.errors import GoldenSetError
+from helpers.errors import GoldenSetError, ModelError
 from helpers.features import PHONE
 from helpers.feedback.golden import grow_golden, read_golden, settle_golden
 from helpers.model_store import (
     KEPT_ASIDE,
     PROMOTED,
+    ROLLED_BACK,
     find_champion,
     list_versions,
     load_champion,
     load_version,
+    promote,
     read_card,
     read_history,
     rollback,
@@ -319,17 +321,71 @@ def damage(workspace, version: str) -> None:
     (workspace.models / version / "model.skops").write_bytes(b"half")
 
 
-def test_after_an_unusable_champion_a_new_one_is_trained_and_says_so(decided, data):
-    champion = find_champion(decided)
-    damage(decided, champion)
+def test_an_unusable_champion_gives_way_to_the_one_before_which_a_new_one_must_beat(decided, data):
+    first, second, _ = list_versions(decided)
+    damage(decided, second)
     promotion = update_champion(decided, data, origin="notebook 04")
     assert (promotion.trained, promotion.promoted) == (True, True)
-    assert promotion.reason == UNUSABLE_REASON
-    assert load_champion(decided).version == promotion.version not in ("", champion)
-    assert read_history(decided)["reason"].iloc[-1] == UNUSABLE_REASON
+    steps = read_history(decided).iloc[-2:]
+    columns = ["version", "event", "against"]
+    assert steps[columns].to_numpy().tolist() == [
+        [first, ROLLED_BACK, second],
+        [promotion.version, PROMOTED, first],
+    ]
+    assert steps["reason"].tolist() == [UNUSABLE_REASON, promotion.reason]
+    assert load_champion(decided).version == promotion.version
     assert_exports_are_the_champion(decided)
     before = snapshot(decided)
     assert update_champion(decided, data, origin="notebook 04").reason == NOTHING_NEW
+    assert snapshot(decided) == before
+
+
+def test_a_challenger_that_is_worse_than_the_usable_champion_before_is_kept_aside(decided, data):
+    promote(decided, list_versions(decided)[2], reason="a mistake")
+    second, third = list_versions(decided)[1:]
+    damage(decided, third)
+    promotion = update_champion(decided, rotate(data), origin="notebook 04")
+    assert (promotion.trained, promotion.promoted) == (True, False)
+    assert find_champion(decided) == second
+    assert_exports_are_the_champion(decided)
+
+
+@pytest.mark.parametrize("fresh", [False, True], ids=["the same data", "other data"])
+def test_nobody_is_brought_back_to_a_version_that_was_left_on_purpose(decided, data, fresh):
+    first, second, _ = list_versions(decided)
+    rollback(decided, first, reason="complaints")
+    damage(decided, first)
+    if fresh:
+        more = data._replace(features=data.features + np.float32(1e-3))
+        promotion = update_champion(decided, more, origin="notebook 04")
+        assert find_champion(decided) == promotion.version not in (first, second)
+    else:
+        before = snapshot(decided)
+        with pytest.raises(ModelError, match="was refused before: bring the champion's folder"):
+            update_champion(decided, data, origin="notebook 04")
+        assert snapshot(decided) == before
+
+
+def test_where_no_champion_can_be_used_a_new_one_is_trained_and_says_so(decided, data):
+    first, second, third = list_versions(decided)
+    for version in (first, second):
+        damage(decided, version)
+    promotion = update_champion(decided, data, origin="notebook 04")
+    assert (promotion.trained, promotion.promoted) == (True, True)
+    assert promotion.reason == read_history(decided)["reason"].iloc[-1] == UNUSABLE_REASON
+    assert load_champion(decided).version == promotion.version not in (first, second, third)
+    assert_exports_are_the_champion(decided)
+    before = snapshot(decided)
+    assert update_champion(decided, data, origin="notebook 04").reason == NOTHING_NEW
+    assert snapshot(decided) == before
+
+
+def test_what_the_gate_kept_aside_does_not_judge_where_no_champion_can_be_used(decided, data):
+    for version in list_versions(decided)[:2]:
+        damage(decided, version)
+    before = snapshot(decided)
+    with pytest.raises(ModelError, match="was refused before: bring the champion's folder back"):
+        update_champion(decided, rotate(data), origin="notebook 04")
     assert snapshot(decided) == before
 
 
@@ -418,8 +474,8 @@ def test_nothing_that_was_put_into_the_workspace_is_executed(decided, data, tmp_
     for path in traps:
         joblib.dump(Bomb(tmp_path / "exploded"), path)
     collected = collect(decided)
-    assert update_champion(decided, collected, origin="test").reason == UNUSABLE_REASON
-    rollback(decided, find_champion(decided))
+    assert update_champion(decided, collected, origin="test").promoted
+    rollback(decided)
     predict_calls([], workspace=decided)
     assert not (tmp_path / "exploded").exists()
     assert_exports_are_the_champion(decided)

@@ -6,7 +6,14 @@ import pytest
 from conftest import HIGH_AVERAGE, PITCHES, place_call
 
 from helpers.errors import MissingStepError
-from helpers.model_store import KEPT_ASIDE, find_champion, list_versions, record_decision, rollback
+from helpers.model_store import (
+    KEPT_ASIDE,
+    find_champion,
+    list_versions,
+    read_history,
+    record_decision,
+    rollback,
+)
 from helpers.rejections import Rejection, record_rejections
 from helpers.report import summarise, write_report
 from helpers.retraining import learn_from_form
@@ -37,6 +44,11 @@ def learned_once(improvable_once, tmp_path_factory) -> Workspace:
 def learned(learned_once, tmp_path) -> Workspace:
     shutil.copytree(learned_once.folder, tmp_path / "learned")
     return open_workspace(tmp_path / "learned")
+
+
+def date_of(workspace) -> str:
+    """Day of the last decision."""
+    return read_history(workspace)["time"].iloc[-1][:10]
 
 
 def test_before_the_form_the_summary_is_about_the_archive_and_the_model(trained):
@@ -74,17 +86,22 @@ def test_the_summary_names_mismatches_reviews_and_what_became_of_the_new_version
     assert summary["people among themselves"].startswith("no call was answered by two people yet")
     version = find_champion(learned_once)
     reason = "UAR on the golden set 0.6"
-    assert summary["retrained"].startswith(f"{version} promoted: {reason}")
+    assert summary["retrained"].startswith(
+        f"{version} promoted on {date_of(learned_once)}: {reason}"
+    )
     assert summary["model that judges"].startswith(f"{version}; golden set of 3 calls: UAR 1.00")
 
 
 def test_a_version_that_was_kept_aside_is_named_with_the_reason_and_the_old_one_judges(learned):
     first, second = list_versions(learned)
     rollback(learned, first, reason="complaints of the night shift")
-    assert lines(learned)["retrained"] == f"{first} rolled back: complaints of the night shift"
+    when = f"rolled back on {date_of(learned)}"
+    assert lines(learned)["retrained"] == f"{first} {when}: complaints of the night shift"
     decision = {"event": KEPT_ASIDE, "reasons": ["Recall falls."], "against": first}
     record_decision(learned, second, **decision)
-    assert lines(learned)["retrained"] == f"{second} kept aside: Recall falls."
+    assert (
+        lines(learned)["retrained"] == f"{second} kept aside on {date_of(learned)}: Recall falls."
+    )
     assert lines(learned)["model that judges"].startswith(first)
 
 

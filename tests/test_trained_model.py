@@ -124,8 +124,14 @@ def test_where_all_calls_shall_be_judged_no_confidence_is_too_low(model, confide
     assert replace(model, confidences=confidences).least_confidence(1.0) == 0.0
 
 
-def test_a_model_that_does_not_know_how_sure_it_is_sends_no_call_to_a_human(model):
-    assert model.least_confidence(0.7) == 0.0
+def test_a_model_that_does_not_know_how_sure_it_is_sends_every_call_to_a_human(model):
+    assert model.least_confidence(0.7) == 1.0
+
+
+@pytest.mark.parametrize("coverage", [-0.1, 1.01, 70, float("nan")])
+def test_a_coverage_that_is_no_share_is_named(model, coverage):
+    with pytest.raises(ValueError, match=rf"coverage is {coverage}, expected a share between 0"):
+        model.least_confidence(coverage)
 
 
 # There and back

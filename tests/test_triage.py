@@ -250,6 +250,15 @@ def test_a_decision_by_a_person_ends_the_review(probabilities, answered):
     assert at_once["cause"].tolist() == after["cause"].tolist()
 
 
+def test_a_decision_that_is_withdrawn_is_judged_anew():
+    first = triage_all((SURE, "average", {"confirmed": True}), *good_answers())
+    assert first["cause"][0] == CONFIRMED
+    calls, probabilities = make_calls((SURE, "average"), *good_answers())
+    calls = calls.assign(**first[["cause", "label_error", "triaged_as"]])
+    table = triage(calls, probabilities, known=np.ones(len(calls), dtype=bool))
+    assert table["cause"].tolist() == [WRONG_LABEL] + [AGREES] * 30
+
+
 def test_a_decision_is_learned_even_from_a_batch_that_contradicts():
     rows = [(RIGHT, "unsatisfied")] * 12
     table = triage_all((SURE, "unsatisfied", {"confirmed": True}), *rows, (RIGHT, "satisfied"))

@@ -124,8 +124,9 @@ def grow_golden(workspace: Workspace, paths: Iterable[str], *, reason: str) -> p
     named = records[records["path"].isin(paths)]
     customers = set(named["customer"]) - {""}
     together = records[records["path"].isin(paths) | records["customer"].isin(customers)]
+    golden = read_golden(workspace)
     golden_features(workspace, together, find_feature_set(workspace))
-    _freeze(workspace, read_golden(workspace), _describe(together, reason), reason)
+    _freeze(workspace, golden, _describe(together, reason), reason)
     return read_golden(workspace)
 
 
@@ -151,6 +152,8 @@ def golden_features(
     Raises:
         GoldenSetError: where one cannot be described any more
     """
+    if golden.empty:
+        return np.empty((0, len(feature_set.names)), np.float32)
     records = read_records(workspace)
     present = dict(zip(records["content_hash"], records["path"], strict=True))
     rows = []
@@ -163,7 +166,7 @@ def golden_features(
                 f"the golden call {path} cannot be described ({error}): bring the recording back"
             ) from error
         rows.append(matrix[-1])
-    return np.array(rows, np.float32).reshape(len(rows), len(feature_set.names))
+    return np.array(rows, np.float32)
 
 
 def digest_golden(golden: pd.DataFrame) -> str:

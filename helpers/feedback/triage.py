@@ -29,6 +29,9 @@ WRONG, DOUBTFUL = 0.5, 0.25
 PRIOR_ANSWERS, PRIOR_WRONG = 10, 0.1
 """Before any answer is seen, one in ten is taken to be wrong, with the weight of ten answers."""
 
+BATCH = 5
+"""Fewer new calls at once are no batch; each is judged by itself."""
+
 CHANCE = 0.001
 """A batch that agrees with the model so rarely would come up less often than this by chance."""
 
@@ -89,7 +92,7 @@ def contradicts(probabilities: np.ndarray, answers: np.ndarray) -> bool:
         probabilities: calibrated, of a model that has not learned from the calls; shape (calls, 3)
         answers: statuses, shape (calls,)
     """
-    if not len(answers):
+    if len(answers) < BATCH:
         return False
     agree = int((np.array(STATUSES)[probabilities.argmax(axis=1)] == answers).sum())
     promised = float(probabilities.max(axis=1).mean())
@@ -115,11 +118,12 @@ def triage(calls: pd.DataFrame, probabilities: np.ndarray, *, known: np.ndarray)
         the calls with `cause`, `label_error` and `triaged_as`
     """
     answers = calls["expected"].to_numpy(dtype=str)
-    errors = np.zeros(len(calls))
-    errors[known] = estimate_label_errors(probabilities[known], answers[known]).probabilities
     new = known & (calls["triaged_as"] != calls["expected"]).to_numpy()
     confirmed = calls["confirmed"].to_numpy(dtype=bool)
     new |= known & (calls["cause"] == CONFIRMED).to_numpy() & ~confirmed
+    usual = new | (known & ~calls["cause"].isin([CONTRADICTION, CONFIRMED]).to_numpy())
+    errors = np.zeros(len(calls))
+    errors[usual] = estimate_label_errors(probabilities[usual], answers[usual]).probabilities
     contradicting = np.full(len(calls), contradicts(probabilities[new], answers[new]))
     agrees = (calls["end_status"] == calls["expected"]).to_numpy()
     tests = {
