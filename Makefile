@@ -47,10 +47,10 @@ benchmark-loop: .venv/.demo ## Tables of what the feedback loop is worth on CALL
 network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their tests
 
 test: .venv/.dev lint ## Run every check and every test, all notebooks included
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 test-colab: .venv-colab/.dev ## Run the tests with the package versions of Google Colab
-	.venv-colab/bin/python -m pytest
+	.venv-colab/bin/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/.dev
 	.venv/bin/ruff check .

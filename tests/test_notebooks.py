@@ -97,7 +97,7 @@ def test_the_readme_links_to_the_repository_and_to_notebooks_that_exist():
     owner = REPOSITORY.removeprefix("https://github.com/")
     for address in re.findall(r"colab\.research\.google\.com/github/(\S+?)\)", readme):
         assert address.startswith(f"{owner}/blob/main/notebooks/")
-    for name in re.findall(r"\]\((?!https)([^)]+)\)|/blob/main/(notebooks/[^)\s]+)\)", readme):
+    for name in re.findall(r"\]\((?!https|#)([^)]+)\)|/blob/main/(notebooks/[^)\s]+)\)", readme):
         assert (PROJECT_FOLDER / "".join(name)).is_file(), name
 
 
@@ -141,7 +141,10 @@ def is_wrong(row) -> bool:
 def test_the_review_notebook_shows_versions_and_what_to_decide_and_changes_nothing(demo):
     before = snapshot(demo)
     assert main(["review", "--workspace", str(demo.folder)]) == 0
-    assert snapshot(demo) == before
+    after = snapshot(demo)
+    added = [path for path in after if path not in before]
+    assert {path: after[path] for path in before} == before
+    assert all(path.startswith("features/") for path in added), added
     page = (demo.reports / "07_review_and_versions.html").read_text()
     shown = ("Model card: version 0001-", "likely wrong label", "labelled calls", "judges calls")
     assert [text for text in shown if text not in page] == []
