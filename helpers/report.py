@@ -135,7 +135,7 @@ def _describe_champion(workspace: Workspace) -> str:
 
 def _verdicts(predictions: pd.DataFrame) -> pd.DataFrame:
     flags = ["mismatch", "needs_human", "retrained", "counted"]
-    columns = ["path", "expected", "end_status", *PROBABILITIES, "cause", *flags]
+    columns = ["path", "expected", "end_status", "cause", *PROBABILITIES, *flags]
     table = predictions[columns].round(2)
     table[flags] = table[flags].replace({True: "yes", False: ""})
     return table.sort_values(["mismatch", "path"], ascending=[False, True])
