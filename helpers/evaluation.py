@@ -1,7 +1,7 @@
 """Scores that a model cannot owe to having met the same voice, call or customer before."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -336,15 +336,30 @@ def bootstrap_interval(true, predicted, *, groups, seed: int = 0) -> tuple[float
         lower and upper end
     """
     true, predicted = np.asarray(true), np.asarray(predicted)
-    rows_by_group = list(pd.Series(range(len(true))).groupby(np.asarray(groups)).indices.values())
-    generator = np.random.default_rng(seed)
-    scores = []
-    for _ in range(BOOTSTRAP_ROUNDS):
-        drawn = generator.integers(len(rows_by_group), size=len(rows_by_group))
-        rows = np.concatenate([rows_by_group[group] for group in drawn])
-        scores.append(unweighted_average_recall(true[rows], predicted[rows]))
+    scores = [
+        unweighted_average_recall(true[rows], predicted[rows])
+        for rows in draw_groups(groups, seed=seed)
+    ]
     low, high = np.percentile(scores, [2.5, 97.5])
     return float(low), float(high)
+
+
+def draw_groups(groups, *, seed: int = 0) -> Iterator[np.ndarray]:
+    """Draw whole groups with replacement, as many as there are, `BOOTSTRAP_ROUNDS` times.
+
+    Args:
+        groups: name of each row's group
+        seed: of the draws
+
+    Yields:
+        numbers of the rows drawn
+    """
+    groups = np.asarray(groups)
+    rows_by_group = list(pd.Series(range(len(groups))).groupby(groups).indices.values())
+    generator = np.random.default_rng(seed)
+    for _ in range(BOOTSTRAP_ROUNDS):
+        drawn = generator.integers(len(rows_by_group), size=len(rows_by_group))
+        yield np.concatenate([rows_by_group[group] for group in drawn])
 
 
 def _draw_folds(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from helpers.evaluation import BOOTSTRAP_ROUNDS, unweighted_average_recall
+from helpers.evaluation import draw_groups, unweighted_average_recall
 from helpers.feedback.golden import FEW
 from helpers.statuses import STATUSES
 
@@ -151,20 +151,13 @@ def _draw_differences(
     """Draw customers with replacement: differences of UAR and of the skill, shape (draws, 2)."""
     true = golden["status"].to_numpy(dtype=str)
     groups = golden["customer"].where(golden["customer"] != "", golden["content_hash"])
-    members = list(groups.reset_index(drop=True).groupby(groups.to_numpy()).indices.values())
     right = [
         (np.array(STATUSES)[each.argmax(axis=1)] == true).astype(float)
         for each in (champion, challenger)
     ]
     skill = [score_probabilities(each, true) for each in (champion, challenger)]
     gains = np.stack([right[1] - right[0], skill[1] - skill[0]], axis=1)
-    generator = np.random.default_rng(seed)
-    draws = []
-    for _ in range(BOOTSTRAP_ROUNDS):
-        drawn = generator.integers(len(members), size=len(members))
-        rows = np.concatenate([members[number] for number in drawn])
-        draws.append(_balance(gains[rows], true[rows]))
-    return np.array(draws)
+    return np.array([_balance(gains[rows], true[rows]) for rows in draw_groups(groups, seed=seed)])
 
 
 def _balance(values: np.ndarray, true: np.ndarray) -> np.ndarray:
