@@ -1,6 +1,6 @@
 """The emotion model on calls: what its answers add to a call's features, and a cold start."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pandas as pd
 from helpers.channel import TELEPHONE_RATE
 from helpers.emotion import EmotionModel
 from helpers.errors import AudioError
-from helpers.features import PHONE, FeatureSet, phone_features, read_segments
+from helpers.features import PHONE, CallSegments, FeatureSet, read_segments
 from helpers.hearing import hear_signals, to_telephone_rate
 from helpers.progress import progress
 from helpers.turns import find_turns
@@ -59,21 +59,20 @@ def emotion_feature_set(model: EmotionModel) -> FeatureSet:
     )
 
 
-def pool_emotions(
-    model: EmotionModel, signals: Sequence[np.ndarray], sampling_rate: int
-) -> np.ndarray:
+def pool_emotions(model: EmotionModel, call: CallSegments) -> np.ndarray:
     """Sum up what emotions the turns of each segment show.
 
     Args:
         model: judges every turn on its own
-        signals: a call's segments, mono, each of shape (samples,)
-        sampling_rate: of the signals, in Hz
+        call: its segments are compared with its baseline, by default with each other
 
     Returns:
         shape (segments, pools x (classes + 1)), float32
     """
-    answers = [_judge_turns(model, signal, sampling_rate)[1] for signal in signals]
+    answers = [_judge_turns(model, signal, call.sampling_rate)[1] for signal in call.signals]
     whole = np.concatenate(answers)
+    if call.baseline is not None:
+        whole = _judge_turns(model, call.baseline, call.sampling_rate)[1]
     return np.stack([_pool(answer, whole) for answer in answers]).astype(np.float32)
 
 
@@ -94,9 +93,8 @@ def score_upset(paths: Iterable[Path | str], model: EmotionModel) -> pd.DataFram
     return table.sort_values(["upset", "path"], ascending=[False, True], ignore_index=True)
 
 
-def _describe(model: EmotionModel, signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
-    pooled = pool_emotions(model, signals, sampling_rate)
-    return np.concatenate([phone_features(signals, sampling_rate), pooled], axis=1)
+def _describe(model: EmotionModel, call: CallSegments) -> np.ndarray:
+    return np.concatenate([PHONE.describe(call), pool_emotions(model, call)], axis=1)
 
 
 def _pool(answer: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -20,21 +20,6 @@ MFCC, CHROMA, MEL = 40, 12, 128
 """Numbers of coefficients, pitch classes and mel bands of the classic features."""
 
 
-class FeatureSet(NamedTuple):
-    """A way to describe the segments of a call.
-
-    Attributes:
-        name: under which features are cached and stored with a model
-        names: of the columns
-        describe: takes the signals of a call's segments and their sampling rate, gives a matrix
-            of shape (segments, features)
-    """
-
-    name: str
-    names: tuple[str, ...]
-    describe: Callable[[Sequence[np.ndarray], int], np.ndarray]
-
-
 class CallSegments(NamedTuple):
     """A call's segments, as they are listened to.
 
@@ -42,34 +27,20 @@ class CallSegments(NamedTuple):
         segments: where they are in the call
         signals: mono, each of shape (samples,)
         sampling_rate: of the signals, in Hz
+        baseline: what the segments are compared with, mono, shape (samples,); `None` where they
+            are compared with their own mean
     """
 
     segments: tuple[Segment, ...]
     signals: list[np.ndarray]
     sampling_rate: int
-
-
-def call_features(path: Path | str, *, feature_set: FeatureSet | None = None) -> np.ndarray:
-    """Describe the segments of one call.
-
-    Only the segments are read, so an hour costs what 45 s cost. Two channels are mixed.
-
-    Args:
-        path: any recording that `helpers.audio.open_recording` reads
-        feature_set: `PHONE` by default
-
-    Returns:
-        shape (segments, features), float32; `start` and `end`, or `whole` for a call up to 45 s
-
-    Raises:
-        AudioError: where the recording cannot be read, is shorter than a second or silent
-    """
-    call = read_segments(path)
-    return (feature_set or PHONE).describe(call.signals, call.sampling_rate)
+    baseline: np.ndarray | None = None
 
 
 def read_segments(path: Path | str) -> CallSegments:
     """Read the segments of one call, two channels mixed.
+
+    Only the segments are read, so an hour costs what 45 s cost.
 
     Args:
         path: any recording that `helpers.audio.open_recording` reads
@@ -89,22 +60,62 @@ def read_segments(path: Path | str) -> CallSegments:
     return CallSegments(segments, signals, recording.sampling_rate)
 
 
-def phone_features(signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
+class FeatureSet(NamedTuple):
+    """A way to describe the segments of a call.
+
+    Attributes:
+        name: under which features are cached and stored with a model
+        names: of the columns
+        describe: takes a call's segments, gives a matrix of shape (segments, features)
+        read: takes a recording's path, gives the segments as they are listened to
+    """
+
+    name: str
+    names: tuple[str, ...]
+    describe: Callable[[CallSegments], np.ndarray]
+    read: Callable[[Path | str], CallSegments] = read_segments
+
+
+def call_features(path: Path | str, *, feature_set: FeatureSet | None = None) -> np.ndarray:
+    """Describe the segments of one call.
+
+    Args:
+        path: any recording that `helpers.audio.open_recording` reads
+        feature_set: `PHONE` by default, which listens to both people mixed
+
+    Returns:
+        shape (segments, features), float32; `start` and `end`, or `whole` for a call up to 45 s
+
+    Raises:
+        AudioError: where the recording cannot be read, is shorter than a second or silent
+    """
+    feature_set = feature_set or PHONE
+    return feature_set.describe(feature_set.read(path))
+
+
+def phone_features(
+    signals: Sequence[np.ndarray], sampling_rate: int, *, baseline: np.ndarray | None = None
+) -> np.ndarray:
     """Describe segments by functionals of their speech, and by how they differ from the call's.
 
     Descriptors are measured at the recording's own rate, up to 4 kHz, and do not change with the
     recording's gain. Whoever speaks loudly or high all along is compared with that: the second
-    half of the columns is the difference to the mean over the call's segments.
+    half of the columns is the difference to the baseline.
 
     Args:
         signals: a call's segments, mono, each of shape (samples,)
         sampling_rate: of the signals, in Hz
+        baseline: mono, shape (samples,), such as all that one person says in the call; by default
+            the mean over the call's segments
 
     Returns:
         shape (segments, 2 x functionals), float32, in the order of `PHONE.names`
     """
     rows = np.stack([summarise(describe_frames(signal, sampling_rate)) for signal in signals])
-    return np.concatenate([rows, rows - rows.mean(axis=0)], axis=1)
+    level = rows.mean(axis=0)
+    if baseline is not None:
+        level = summarise(describe_frames(baseline, sampling_rate))
+    return np.concatenate([rows, rows - level], axis=1)
 
 
 def classic_features(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
@@ -130,8 +141,12 @@ def classic_features(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
     return np.concatenate(means).astype(np.float32)
 
 
-def _classic_matrix(signals: Sequence[np.ndarray], sampling_rate: int) -> np.ndarray:
-    return np.stack([classic_features(signal, sampling_rate) for signal in signals])
+def _phone_matrix(call: CallSegments) -> np.ndarray:
+    return phone_features(call.signals, call.sampling_rate, baseline=call.baseline)
+
+
+def _classic_matrix(call: CallSegments) -> np.ndarray:
+    return np.stack([classic_features(signal, call.sampling_rate) for signal in call.signals])
 
 
 _NOTES = librosa.midi_to_note(range(CHROMA), octave=False, unicode=False)
@@ -150,6 +165,6 @@ CLASSIC = FeatureSet(
 PHONE = FeatureSet(
     "phone-1",
     (*FUNCTIONALS, *(f"{name}_against_call" for name in FUNCTIONALS)),
-    phone_features,
+    _phone_matrix,
 )
 """The default."""

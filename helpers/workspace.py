@@ -69,6 +69,21 @@ class Workspace:
         return self.folder / "upset_scores.csv"
 
     @property
+    def call_stories(self) -> Path:
+        """One row a call: who spoke, how the customer's mood went, when it turned."""
+        return self.folder / "call_story.csv"
+
+    @property
+    def stories(self) -> Path:
+        """A page a call, a page an agent, and a list of them."""
+        return self.folder / "stories"
+
+    @property
+    def listening(self) -> Path:
+        """Whether the customer alone is listened to, and how the customer is found."""
+        return self.folder / "listening.json"
+
+    @property
     def voice_networks(self) -> Path:
         """Networks that notebook 09 has trained on parts of a corpus and on all of it."""
         return self.folder / "voice_networks"

@@ -17,7 +17,7 @@ from helpers.call_emotions import (
 )
 from helpers.corpora import load_corpus
 from helpers.emotion import EmotionModel, fit_emotion_model
-from helpers.features import PHONE, call_features
+from helpers.features import PHONE, CallSegments, call_features
 from helpers.hearing import hear_signals
 from helpers.turns import find_turns
 
@@ -63,9 +63,22 @@ def pool_by_hand(turns: list[float], whole: list[float]) -> dict[str, float]:
     }
 
 
+def as_call(signals, sampling_rate=8000, baseline=None):
+    return CallSegments((), signals, sampling_rate, baseline)
+
+
+def test_segments_are_compared_with_the_baseline_where_there_is_one(model):
+    signals, baseline = [make_talk("na"), make_talk("s")], make_talk("nnnn")
+    found = pool_emotions(model, as_call(signals, baseline=baseline))
+    alone = pool_emotions(model, as_call([baseline]))
+    columns = len(model.classes_) + 1
+    means, against = found[:, :columns], found[:, 3 * columns : 4 * columns]
+    np.testing.assert_allclose(against, means - alone[:, :columns], atol=1e-6)
+
+
 def test_answers_are_summed_up_as_by_hand_under_the_names_of_the_feature_set(model):
     signals = [make_talk("nsn"), make_talk("anaasa", seed=70)]
-    found = pool_emotions(model, signals, 8000)
+    found = pool_emotions(model, as_call(signals))
     names = emotion_feature_set(model).names[len(PHONE.names) :]
     assert (found.shape, found.dtype) == ((2, len(names)), np.float32)
     answers = [judge(model, signal) for signal in signals]
@@ -82,13 +95,13 @@ def test_answers_are_summed_up_as_by_hand_under_the_names_of_the_feature_set(mod
 
 
 def test_a_call_of_one_segment_does_not_differ_from_itself(model):
-    found = pool_emotions(model, [make_talk("na")], 8000).reshape(len(POOLS), -1)
+    found = pool_emotions(model, as_call([make_talk("na")])).reshape(len(POOLS), -1)
     for pool, values in zip(POOLS, found, strict=True):
         assert (np.abs(values).max() < 1e-6) == pool.endswith("against_call")
 
 
 def test_what_is_shown_is_what_is_pooled(model):
-    angry, neutral = pool_emotions(model, [make_talk("aaa"), make_talk("nnn")], 8000)
+    angry, neutral = pool_emotions(model, as_call([make_talk("aaa"), make_talk("nnn")]))
     names = emotion_feature_set(model).names[len(PHONE.names) :]
     for name in ("angry", "upset"):
         for pool in POOLS:
@@ -99,7 +112,9 @@ def test_what_is_shown_is_what_is_pooled(model):
 @pytest.mark.parametrize("sampling_rate", [16_000, 22_050, 44_100])
 def test_another_sampling_rate_gives_nearly_the_same(model, sampling_rate):
     found, expected = (
-        pool_emotions(model, [make_talk("nas", sampling_rate=rate)], rate).reshape(len(POOLS), -1)
+        pool_emotions(model, as_call([make_talk("nas", sampling_rate=rate)], rate)).reshape(
+            len(POOLS), -1
+        )
         for rate in (sampling_rate, 8000)
     )
     np.testing.assert_allclose(found[0], expected[0], atol=0.1)
@@ -116,7 +131,9 @@ def test_calls_are_described_by_voice_and_emotions(model, tmp_path, seconds, seg
     phone = call_features(tmp_path / "call.wav")
     np.testing.assert_array_equal(features[:, : len(PHONE.names)], phone)
     cuts = [talk] if segments == 1 else [talk[: 20 * 8000], talk[-25 * 8000 :]]
-    np.testing.assert_array_equal(features[:, len(PHONE.names) :], pool_emotions(model, cuts, 8000))
+    np.testing.assert_array_equal(
+        features[:, len(PHONE.names) :], pool_emotions(model, as_call(cuts))
+    )
 
 
 def test_another_model_is_another_feature_set(model):

@@ -78,6 +78,14 @@ def test_a_whole_call_does_not_differ_from_itself():
     assert (features[:, len(PHONE.names) // 2 :] == 0).all()
 
 
+def test_segments_are_compared_with_the_baseline_where_there_is_one():
+    signals, baseline = [make_voice(3, seed=0), make_voice(4, seed=1)], make_voice(5, seed=2)
+    half = len(PHONE.names) // 2
+    features = phone_features(signals, 8000, baseline=baseline)
+    level = phone_features([baseline], 8000)[:, :half]
+    np.testing.assert_allclose(features[:, half:], features[:, :half] - level, rtol=1e-5)
+
+
 @pytest.mark.parametrize("gain", [0.25, 4.0])
 def test_a_gain_changes_no_phone_feature(gain):
     signals = [0.1 * make_voice(3, seed=seed) for seed in (0, 1)]
