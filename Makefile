@@ -13,7 +13,7 @@ RESULTS ?= benchmark
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop review emotions benchmark benchmark-loop network test test-colab lint format clean
+.PHONY: help demo train loop review emotions benchmark benchmark-loop speakers network test test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,8 @@ benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS 
 benchmark-loop: .venv/.demo ## Tables of what the feedback loop is worth on CALLS, with CORPUS, into RESULTS
 	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
 	.venv/bin/python -m helpers.feedback.benchmark "$(CORPUS)" "$(CALLS)" --results "$(RESULTS)"
+
+speakers: .venv/.speakers ## Install the network that tells two voices on one channel apart
 
 network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their tests
 
@@ -77,6 +79,10 @@ clean: ## Remove the environments and the demo's workspace
 
 .venv/.network: .venv/.demo requirements-network.txt
 	.venv/bin/python -m pip install --quiet -r requirements-network.txt -c constraints.txt
+	@touch $@
+
+.venv/.speakers: .venv/.demo requirements-speakers.txt
+	.venv/bin/python -m pip install --quiet -r requirements-speakers.txt -c constraints.txt
 	@touch $@
 
 .venv-colab/.dev: requirements.txt requirements-dev.txt constraints-colab.txt pyproject.toml

@@ -58,15 +58,17 @@ def benchmark_calls(
     build_records(workspace)
     phone = build_dataset(workspace)
     functionals = Dataset(phone.features[:, : len(FUNCTIONALS)], phone.segments)
-    classic = _describe(phone, workspace, lambda path: CLASSIC)
+    classic = describe_calls(phone, workspace, lambda path: CLASSIC)
     steps = {
         "180 means of start and end, perceptron": (classic, KINDS, make_earlier),
         "180 means of the end, perceptron": (classic, VERDICT_KINDS, make_earlier),
         "functionals of the end, linear": (functionals, VERDICT_KINDS, _make_linear),
         "and their difference to the call, linear": (phone, VERDICT_KINDS, _make_linear),
     }
-    for name, fitted in _fit_without_voices(phone, folder, workspace, models, jobs).items():
-        emotions = _describe(phone, workspace, lambda path, fitted=fitted: _asked(fitted[path]))
+    for name, fitted in fit_without_voices(phone, folder, workspace, models, jobs).items():
+        emotions = describe_calls(
+            phone, workspace, lambda path, fitted=fitted: ask_emotions(fitted[path])
+        )
         both = np.concatenate([phone.features, emotions.features], axis=1)
         steps[f"{name} alone, linear"] = (
             emotions,
@@ -99,30 +101,30 @@ def describe_unheard(
     convert_recordings(folder, workspace)
     build_records(workspace)
     phone = build_dataset(workspace)
-    fitted = _fit_without_voices(phone, folder, workspace, models, jobs)[LIGHT_EMOTIONS]
-    emotions = _describe(phone, workspace, lambda path: _asked(fitted[path]))
+    fitted = fit_without_voices(phone, folder, workspace, models, jobs)[LIGHT_EMOTIONS]
+    emotions = describe_calls(phone, workspace, lambda path: ask_emotions(fitted[path]))
     both = np.concatenate([phone.features, emotions.features], axis=1)
     return Dataset(both, phone.segments).only(VERDICT_KINDS)
 
 
-def tabulate_calls(evaluations: dict[tuple[str, str], Evaluation]) -> pd.DataFrame:
-    """Put the scores in a table, one row a step, the leaking split and its gap beside."""
-    rows = []
-    for name, split in evaluations:
-        if split == "customer":
-            apart, random = (evaluations[name, each] for each in ("customer", "segment"))
-            low, high = np.round(apart.uar_interval, 3)
-            row = {"step": name, "accuracy": round(apart.accuracy, 3), "uar": round(apart.uar, 3)}
-            row |= {"low": low, "high": high, "macro_f1": round(apart.macro_f1, 3)}
-            row |= {"random split (leaks)": round(random.accuracy, 3)}
-            rows.append({**row, "gap": round(random.accuracy - apart.accuracy, 3)})
-    return pd.DataFrame(rows)
-
-
-def _fit_without_voices(
+def fit_without_voices(
     calls: Dataset, folder: Path, workspace: Workspace, models: FoldModels, jobs: int
 ) -> dict[str, dict[str, EmotionModel]]:
-    """Fit, for each call, a model that has heard none of its voices: models by step and path."""
+    """Fit, for each call, a model of emotions that has heard none of its voices.
+
+    Args:
+        calls: the dataset of the calls
+        folder: where the calls came from, with a table of `VOICES`
+        workspace: of the calls
+        models: the corpus; of its networks the first is used
+        jobs: models fitted at once, -1 for one a core
+
+    Returns:
+        models by path, for each of `LIGHT_EMOTIONS` and, with networks, `NETWORK_EMOTIONS`
+
+    Raises:
+        CallEmotionError: where every model has heard one of a call's voices
+    """
     folds = divide(models.labels, groups=models.groups, split="customer", seed=models.seed)
     tests = [test for _, test in folds]
     fold_of_voice = {
@@ -150,6 +152,41 @@ def _fit_without_voices(
     return {LIGHT_EMOTIONS: light} | ({NETWORK_EMOTIONS: full} if models.networks else {})
 
 
+def describe_calls(
+    calls: Dataset, workspace: Workspace, find: Callable[[str], FeatureSet]
+) -> Dataset:
+    """Describe calls, each by a feature set of its own.
+
+    Args:
+        calls: the dataset of the calls
+        workspace: of the calls
+        find: takes a call's path, gives the feature set
+
+    Returns:
+        the same segments with the new features
+    """
+    paths = calls.segments["path"].unique()
+    matrices = Parallel(n_jobs=-1, return_as="generator")(
+        delayed(call_features)(workspace.folder / path, feature_set=find(path)) for path in paths
+    )
+    rows = list(progress(matrices, "Calls", total=len(paths)))
+    return Dataset(np.concatenate(rows), calls.segments)
+
+
+def tabulate_calls(evaluations: dict[tuple[str, str], Evaluation]) -> pd.DataFrame:
+    """Put the scores in a table, one row a step, the leaking split and its gap beside."""
+    rows = []
+    for name, split in evaluations:
+        if split == "customer":
+            apart, random = (evaluations[name, each] for each in ("customer", "segment"))
+            low, high = np.round(apart.uar_interval, 3)
+            row = {"step": name, "accuracy": round(apart.accuracy, 3), "uar": round(apart.uar, 3)}
+            row |= {"low": low, "high": high, "macro_f1": round(apart.macro_f1, 3)}
+            row |= {"random split (leaks)": round(random.accuracy, 3)}
+            rows.append({**row, "gap": round(random.accuracy - apart.accuracy, 3)})
+    return pd.DataFrame(rows)
+
+
 def _find_voices(
     calls: Dataset, folder: Path, workspace: Workspace, speakers: set[str]
 ) -> dict[str, list[str]]:
@@ -169,16 +206,8 @@ def _find_voices(
     }
 
 
-def _describe(calls: Dataset, workspace: Workspace, find: Callable[[str], FeatureSet]) -> Dataset:
-    paths = calls.segments["path"].unique()
-    matrices = Parallel(n_jobs=-1, return_as="generator")(
-        delayed(call_features)(workspace.folder / path, feature_set=find(path)) for path in paths
-    )
-    rows = list(progress(matrices, "Calls", total=len(paths)))
-    return Dataset(np.concatenate(rows), calls.segments)
-
-
-def _asked(model: EmotionModel) -> FeatureSet:
+def ask_emotions(model: EmotionModel) -> FeatureSet:
+    """Make the feature set of a model's answers alone."""
     return FeatureSet("emotions", (), partial(pool_emotions, model))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.call_emotions import emotion_feature_set
+from helpers.conversation.listening import as_listened
 from helpers.customers import DETAILS
 from helpers.emotion_store import load_emotion_model
 from helpers.errors import AudioError, MissingStepError
@@ -127,15 +128,17 @@ def find_feature_set(workspace: Workspace) -> FeatureSet:
     """Say how this workspace describes calls.
 
     Returns:
-        the phone features, with the answers of the workspace's model of emotions where there is one
+        the phone features, with the answers of the workspace's model of emotions where there is
+        one, of the customer alone where that was chosen
 
     Raises:
         ModelError: where that model cannot be used
         ImportError: where it holds a network and PyTorch is missing
     """
-    if not workspace.voice_emotions.is_file():
-        return PHONE
-    return emotion_feature_set(load_emotion_model(workspace.voice_emotions))
+    feature_set = PHONE
+    if workspace.voice_emotions.is_file():
+        feature_set = emotion_feature_set(load_emotion_model(workspace.voice_emotions))
+    return as_listened(workspace, feature_set)
 
 
 def cached_features(

@@ -29,5 +29,9 @@ class GoldenSetError(CallEmotionError):
     """A golden set that was changed by hand, or is to be changed in a way that breaks it."""
 
 
+class RolesError(CallEmotionError):
+    """A setting of who is the customer that cannot be understood."""
+
+
 class FormError(CallEmotionError):
     """A form's responses or uploads that cannot be read."""

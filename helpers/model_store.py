@@ -14,6 +14,8 @@ import pandas as pd
 import sklearn
 
 from helpers.call_emotions import emotion_feature_set
+from helpers.conversation.customer import customer_feature_set, split_name
+from helpers.conversation.speaker_embedding import find_encoder
 from helpers.emotion_store import load_emotion_model
 from helpers.errors import ModelError
 from helpers.exports import export_model
@@ -260,23 +262,32 @@ def _earlier_champion(workspace: Workspace) -> str:
 
 
 def _find_feature_set(workspace: Workspace, version: str, name: str) -> FeatureSet:
-    if name == PHONE.name:
-        return PHONE
-    path = _emotions_path(workspace, name)
-    feature_set = emotion_feature_set(load_emotion_model(path)) if path.is_file() else PHONE
+    base, roles, encoder = split_name(name)
+    path = _emotions_path(workspace, base)
+    feature_set = PHONE
+    if base != PHONE.name and path.is_file():
+        feature_set = emotion_feature_set(load_emotion_model(path))
+    if roles:
+        feature_set = customer_feature_set(feature_set, roles=roles)
     if feature_set.name != name:
         raise ModelError(
             f"version {version} expects {name!r} features, this program describes calls by "
-            f"{feature_set.name!r}: run notebooks 03 and 04 again"
+            f"{feature_set.name!r}: {_advise_on(encoder)}run notebooks 03 and 04 again"
         )
     return feature_set
 
 
+def _advise_on(encoder: str) -> str:
+    if encoder in ("", find_encoder().name):
+        return ""
+    return "install what it told voices apart with (requirements-speakers.txt), or "
+
+
 def _keep_emotions(workspace: Workspace, feature_set: FeatureSet) -> None:
     """Keep the model of emotions with the versions that ask it, once for all of them."""
-    if feature_set.name != PHONE.name and workspace.voice_emotions.is_file():
-        path = _emotions_path(workspace, feature_set.name)
-        write_bytes(path, workspace.voice_emotions.read_bytes())
+    base = split_name(feature_set.name)[0]
+    if base != PHONE.name and workspace.voice_emotions.is_file():
+        write_bytes(_emotions_path(workspace, base), workspace.voice_emotions.read_bytes())
 
 
 def _emotions_path(workspace: Workspace, name: str) -> Path:

@@ -1,5 +1,6 @@
 """Listening to the customer alone: everybody else in the call is muted."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +10,13 @@ import pandas as pd
 from helpers.audio import open_recording, to_mono
 from helpers.conversation.channels import hold_the_same
 from helpers.conversation.roles import CUSTOMER, SURE, USUAL, Roles
+from helpers.conversation.speaker_embedding import Encoder, find_encoder
 from helpers.conversation.turn_taking import Conversation, listen
 from helpers.features import CallSegments, FeatureSet, read_segments
 from helpers.segments import Segment, split_call
+
+MARK = "-customer-"
+"""What names of feature sets of the customer alone have in common."""
 
 VERSION = 1
 """Raised whenever the customer is found or cut out in another way, so that caches are not mixed."""
@@ -23,32 +28,51 @@ FADE_S = 0.005
 """Edges of what is muted are faded, so that they do not click."""
 
 
-def customer_feature_set(base: FeatureSet, *, roles: Roles = USUAL) -> FeatureSet:
+def customer_feature_set(
+    base: FeatureSet, *, roles: Roles = USUAL, encoder: Encoder | None = None
+) -> FeatureSet:
     """Make the feature set that describes the customer alone, against the customer's own level.
 
     Args:
         base: how segments are described
         roles: how customer and agent are told apart
+        encoder: tells voices apart; the best installed by default
 
     Returns:
         the same columns; a call whose customer cannot be found with certainty is described by both
         people's sound, as `base` does
     """
-    settings = f"{roles.customer_channel}{roles.first_speaker[0]}"
-    return base._replace(
-        name=f"{base.name}-customer-{VERSION}-{settings}",
-        read=partial(read_customer, roles=roles),
-    )
+    encoder = encoder or find_encoder()
+    signature = f"{MARK}{VERSION}-{roles.customer_channel}-{roles.first_speaker}-{encoder.name}"
+    read = partial(read_customer, roles=roles, encoder=encoder)
+    return base._replace(name=f"{base.name}{signature}", read=read)
+
+
+def split_name(name: str) -> tuple[str, Roles | None, str]:
+    """Take the name of a feature set apart.
+
+    Returns:
+        name of the base, the roles and the encoder's name; no roles where it is of both people
+    """
+    found = re.fullmatch(rf"(.+){MARK}\d+-(\d)-(\w+)-(\w+)", name)
+    if not found:
+        return name, None, ""
+    return found[1], Roles(int(found[2]), found[3]), found[4]
 
 
 def read_customer(
-    path: Path | str, *, roles: Roles = USUAL, conversation: Conversation | None = None
+    path: Path | str,
+    *,
+    roles: Roles = USUAL,
+    encoder: Encoder | None = None,
+    conversation: Conversation | None = None,
 ) -> CallSegments:
     """Read the segments of one call with everybody but the customer muted.
 
     Args:
         path: any recording that `helpers.audio.open_recording` reads
         roles: how customer and agent are told apart
+        encoder: tells voices apart; the best installed by default
         conversation: who speaks when, where it is known already
 
     Returns:
@@ -58,7 +82,7 @@ def read_customer(
     Raises:
         AudioError: where the recording cannot be read, is shorter than a second or silent
     """
-    conversation = conversation or listen(path, roles=roles)
+    conversation = conversation or listen(path, roles=roles, encoder=encoder)
     if why_mixed(conversation):
         return read_segments(path)
     with open_recording(path) as recording:

@@ -72,7 +72,7 @@ def separate_voices(
     if encoder.similar and _cosine(*means) > ALIKE:
         return _one_voice(pieces)
     confidence = 0.5 + (encoder.reliability - 0.5) * np.minimum(_margin(vectors, means) / CLEAR, 1)
-    return Voices(pieces, voice ^ _first(voice, (confidence - 0.5) * weights), confidence, 2)
+    return Voices(pieces, voice ^ _first(voice, confidence, weights), confidence, 2)
 
 
 def _cut(spans: np.ndarray) -> np.ndarray:
@@ -105,9 +105,10 @@ def _divide(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return voice
 
 
-def _first(voice: np.ndarray, weights: np.ndarray) -> int:
+def _first(voice: np.ndarray, confidence: np.ndarray, weights: np.ndarray) -> int:
     opening = np.cumsum(weights) - weights < OPENING_S
-    return int(np.average(voice[opening], weights=weights[opening]) > 0.5)
+    votes = (confidence - 0.5) * weights
+    return int(votes[opening & (voice == 1)].sum() > votes[opening & (voice == 0)].sum())
 
 
 def _means(vectors: np.ndarray, weights: np.ndarray, voice: np.ndarray) -> list[np.ndarray]:

@@ -26,11 +26,11 @@ STEP_S = STEP / RATE
 TONE_WINDOW, TONE_FROM_HZ = 256, 150
 """Samples of a frame in which tones are looked for, and where they begin, above mains hum."""
 
-TONE_PEAKS, TONE_BINS, TONE_SHARE = 2, 2, 0.99
-"""A tone has this share of the power so many bins around its so many strongest peaks."""
+TONE_PEAKS, TONE_BINS, TONE_SHARE = 2, 2, 0.993
+"""A tone has this share of the power above the noise around its two peaks, so many bins wide."""
 
 TONE_PAUSE, TONE_STEPS = 7, 5
-"""It lasts as many frames as the second, pauses no longer than the first left in, as between keys."""
+"""It lasts as many frames as the second; pauses up to the first count, as between keys."""
 
 TONE_EDGES = 5
 """Frames across, over which a tone's sudden beginning and end smear its power."""
@@ -47,11 +47,14 @@ MUSIC_LAG = 2
 MUSIC_STEPS = 31
 """The median over as many frames counts: half a second, with the beginnings of some notes."""
 
-SOUND_DB = 30.0
-"""Sound is less than this below the loud frames (95th percentile)."""
+FAINT_PERCENT, LOUD_PERCENT = 5, 95
+"""Percentiles of the frames' power that are taken for the noise's and for the loud sounds'."""
+
+SOUND_DB, LEAST_NOISE_DB, ABOVE_NOISE_DB = 30.0, 20.0, 10.0
+"""Sound is less than the first below the loud, noise more than the second; tones are above noise."""
 
 _BLOCK = 4096
-_TINY = 1e-9
+_TINY = 1e-6
 
 
 class LineSounds(NamedTuple):
@@ -60,11 +63,13 @@ class LineSounds(NamedTuple):
     Attributes:
         sounding: whether there is any sound but faint noise
         tones: whether one or two pure tones sound, as in ringing, a busy signal, keys and beeps
+        tone_share: share of the power that belongs to one or two tones, if there are any
         steady: similarity to the frame before, -1 to 1, the median of half a second
     """
 
     sounding: np.ndarray
     tones: np.ndarray
+    tone_share: np.ndarray
     steady: np.ndarray
 
 
@@ -76,33 +81,37 @@ def find_line_sounds(signal: np.ndarray, sampling_rate: int) -> LineSounds:
     1997), save for a vowel that is held.
 
     Args:
-        signal: mono, shape (samples,), floats
+        signal: mono, shape (samples,), floats, not empty and without a constant offset
         sampling_rate: of the signal, in Hz
 
     Returns:
         a frame for every `STEP_S` seconds that have begun
     """
     sound = to_rate(signal, sampling_rate, RATE)
-    tone_share, level_db = (np.concatenate(part) for part in zip(*_hear_tones(sound), strict=True))
-    sounding = level_db > np.percentile(level_db, 95) - SOUND_DB
-    pure = np.pad((tone_share > TONE_SHARE) & sounding, TONE_PAUSE)
+    peaks, whole = (np.concatenate(part) for part in zip(*_hear_peaks(sound), strict=True))
+    faint, loud = np.percentile(whole, [FAINT_PERCENT, LOUD_PERCENT])
+    noise = min(faint, loud * 10 ** (-LEAST_NOISE_DB / 10))
+    tone_share = peaks / np.maximum(whole - noise, _TINY**2)
+    sounding = whole > loud * 10 ** (-SOUND_DB / 10)
+    heard = sounding & (whole > noise * 10 ** (ABOVE_NOISE_DB / 10))
+    pure = np.pad(heard & (tone_share > TONE_SHARE), TONE_PAUSE)
     tones = binary_opening(binary_closing(pure, np.ones(TONE_PAUSE)), np.ones(TONE_STEPS))
     tones = binary_dilation(tones, np.ones(TONE_EDGES))[TONE_PAUSE:-TONE_PAUSE]
     similarity = np.concatenate(list(_compare(sound)))
-    return LineSounds(sounding, tones, median_filter(similarity, MUSIC_STEPS))
+    return LineSounds(sounding, tones, tone_share, median_filter(similarity, MUSIC_STEPS))
 
 
 def to_rate(signal: np.ndarray, sampling_rate: int, rate: int) -> np.ndarray:
     """Resample a signal, as float32."""
     signal = np.asarray(signal, np.float32)
-    return librosa.resample(signal, orig_sr=sampling_rate, target_sr=rate, res_type="soxr_hq")
+    return librosa.resample(signal, orig_sr=sampling_rate, target_sr=rate)
 
 
-def _hear_tones(sound: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Give the share of the power that the strongest peaks have, and the level in dB."""
+def _hear_peaks(sound: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Give the power around the strongest peaks of each frame, and the whole power."""
     for amplitude in _amplitudes(sound, TONE_WINDOW):
         power = np.square(amplitude[:, TONE_FROM_HZ * TONE_WINDOW // RATE :])
-        whole = power.sum(axis=1) + _TINY
+        whole = power.sum(axis=1)
         peaks = np.zeros(len(power), np.float32)
         for _ in range(TONE_PEAKS):
             around = power.argmax(axis=1)[:, None] + np.arange(-TONE_BINS, TONE_BINS + 1)
@@ -110,7 +119,7 @@ def _hear_tones(sound: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for bins in around.T[:, :, None]:
                 peaks += np.take_along_axis(power, bins, axis=1)[:, 0]
                 np.put_along_axis(power, bins, 0, axis=1)
-        yield peaks / whole, 10 * np.log10(whole)
+        yield peaks, whole
 
 
 def _compare(sound: np.ndarray) -> Iterator[np.ndarray]:
@@ -128,9 +137,10 @@ def _compare(sound: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _amplitudes(sound: np.ndarray, window: int) -> Iterator[np.ndarray]:
-    """Give the short-time spectrum in blocks, so that an hour needs no more memory than a minute."""
-    sound = np.pad(sound, (window // 2, window // 2 + STEP))
-    frames = np.lib.stride_tricks.sliding_window_view(sound, window)[::STEP]
+    """Give the short-time spectrum in blocks, so that an hour needs little memory."""
+    count = -(-len(sound) // STEP)
+    padded = np.pad(sound, window // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::STEP][:count]
     weights = np.hanning(window).astype(np.float32)
-    for start in range(0, len(frames), _BLOCK):
+    for start in range(0, count, _BLOCK):
         yield np.abs(rfft(frames[start : start + _BLOCK] * weights, axis=1))

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from helpers.errors import RolesError
+
 CUSTOMER, AGENT = "customer", "agent"
 """The two people of a call."""
 
@@ -36,11 +38,14 @@ def check_roles(roles: Roles) -> None:
     """Check what people have set.
 
     Raises:
-        ValueError: where a channel is not 0 or 1, or the first speaker is neither of the two
+        RolesError: where a channel is not 0 or 1, or the first speaker is neither of the two
     """
     if roles.customer_channel not in (0, 1):
-        raise ValueError(f"customer_channel is {roles.customer_channel!r}, expected 0 or 1")
+        raise RolesError(
+            f"the customer's channel is set to {roles.customer_channel!r}, expected 0 or 1"
+        )
     if roles.first_speaker not in (CUSTOMER, AGENT):
-        raise ValueError(
-            f"first_speaker is {roles.first_speaker!r}, expected {CUSTOMER!r} or {AGENT!r}"
+        raise RolesError(
+            f"who speaks first is set to {roles.first_speaker!r}, "
+            f"expected {CUSTOMER!r} or {AGENT!r}"
         )

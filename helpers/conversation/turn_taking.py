@@ -1,5 +1,6 @@
 """Who speaks when: customer and agent, in calls with one channel or two."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,9 @@ from helpers.conversation.roles import (
     Roles,
     check_roles,
 )
+from helpers.conversation.speaker_embedding import Encoder, find_encoder
 from helpers.conversation.voice_activity import SPEECH, find_activity
+from helpers.errors import AudioError
 
 REACH_S = 0.5
 """In one channel sound belongs to speech as far as this from where speech is certain."""
@@ -33,6 +36,9 @@ SHORTEST_S = 0.15
 
 TOUCHING_S = 0.05
 """Pieces of one speaker that are less than this apart are one turn."""
+
+REMEMBERED = 4
+"""So many recordings are not listened to again: verdict, story and evidence ask one by one."""
 
 COLUMNS = ("start_s", "end_s", "speaker", "confidence")
 """Columns of the table of turns."""
@@ -57,12 +63,15 @@ class Conversation(NamedTuple):
     duration_s: float
 
 
-def turns(path: Path | str, *, roles: Roles = USUAL) -> pd.DataFrame:
+def turns(
+    path: Path | str, *, roles: Roles = USUAL, encoder: Encoder | None = None
+) -> pd.DataFrame:
     """Find out who speaks when.
 
     Args:
         path: any recording that `helpers.audio.open_recording` reads
         roles: what is known about channels and who speaks first
+        encoder: tells voices apart where both are on one channel; the best installed by default
 
     Returns:
         columns `start_s`, `end_s`, `speaker` (`customer` or `agent`) and `confidence` (probability
@@ -70,30 +79,43 @@ def turns(path: Path | str, *, roles: Roles = USUAL) -> pd.DataFrame:
 
     Raises:
         AudioError: where the recording cannot be read or is shorter than a second
-        ValueError: where the roles cannot be understood
+        RolesError: where the roles cannot be understood
     """
-    return listen(path, roles=roles).turns
+    return listen(path, roles=roles, encoder=encoder).turns
 
 
-def listen(path: Path | str, *, roles: Roles = USUAL) -> Conversation:
+def listen(
+    path: Path | str, *, roles: Roles = USUAL, encoder: Encoder | None = None
+) -> Conversation:
     """Find out who speaks when, what else is heard, and how sure that is; see `turns`."""
     check_roles(roles)
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError("no such file")
+    state = path.stat()
+    stamp = (state.st_mtime_ns, state.st_size)
+    found = _listen(path, stamp, roles, encoder or find_encoder())
+    return found._replace(turns=found.turns.copy(), activity=found.activity.copy())
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _listen(path: Path, stamp: tuple, roles: Roles, encoder: Encoder) -> Conversation:
     with open_recording(path) as recording:
         check_duration(recording)
         channels = recording.read()
         sampling_rate, duration_s = recording.sampling_rate, recording.duration_s
     mix = to_mono(channels)
     activity = find_activity(mix, sampling_rate)
-    if not hold_the_same(channels):
+    if hold_the_same(channels):
+        spans = _spoken(find_bursts(mix, sampling_rate), activity, reach_s=REACH_S)
+        voices = separate_voices(mix, sampling_rate, spans=spans, encoder=encoder)
+        found, certainty, doubt = _roles_by_voice(voices, roles)
+    else:
         spans = [
             _spoken(own, activity, reach_s=CHANNEL_REACH_S)
             for own in find_speech_by_channel(channels, sampling_rate)
         ]
         found, certainty, doubt = _roles_by_channel(spans, roles)
-    else:
-        spans = _spoken(find_bursts(mix, sampling_rate), activity, reach_s=REACH_S)
-        voices = separate_voices(mix, sampling_rate, spans=spans)
-        found, certainty, doubt = _roles_by_voice(voices, roles)
     return Conversation(found, activity, round(certainty, 3), doubt, duration_s)
 
 

