@@ -64,15 +64,17 @@ def pool_emotions(model: EmotionModel, call: CallSegments) -> np.ndarray:
 
     Args:
         model: judges every turn on its own
-        call: its segments are compared with its baseline, by default with each other
+        call: its segments are compared with its baseline, whose turns are judged once, by default
+            with each other
 
     Returns:
         shape (segments, pools x (classes + 1)), float32
     """
-    answers = [_judge_turns(model, signal, call.sampling_rate)[1] for signal in call.signals]
-    whole = np.concatenate(answers)
-    if call.baseline is not None:
-        whole = _judge_turns(model, call.baseline, call.sampling_rate)[1]
+    if call.baseline is None:
+        answers = [_judge_turns(model, each, call.sampling_rate)[1] for each in call.signals]
+        whole = np.concatenate(answers)
+    else:
+        answers, whole = _judge_baseline(model, call)
     return np.stack([_pool(answer, whole) for answer in answers]).astype(np.float32)
 
 
@@ -95,6 +97,18 @@ def score_upset(paths: Iterable[Path | str], model: EmotionModel) -> pd.DataFram
 
 def _describe(model: EmotionModel, call: CallSegments) -> np.ndarray:
     return np.concatenate([PHONE.describe(call), pool_emotions(model, call)], axis=1)
+
+
+def _judge_baseline(model: EmotionModel, call: CallSegments) -> tuple[list[np.ndarray], np.ndarray]:
+    """Judge all that is said, and find what of it is said in each segment."""
+    turns, whole = _judge_turns(model, call.baseline, call.sampling_rate)
+    middles = np.array([(turn.start_s + turn.end_s) / 2 for turn in turns])
+    answers = []
+    for segment, signal in zip(call.segments, call.signals, strict=True):
+        inside = (middles >= segment.start_s) & (middles < segment.start_s + segment.duration_s)
+        own = whole[inside] if inside.any() else _judge_turns(model, signal, call.sampling_rate)[1]
+        answers.append(own)
+    return answers, whole
 
 
 def _pool(answer: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from helpers.corpora import load_corpus
 from helpers.emotion import EmotionModel, fit_emotion_model
 from helpers.features import PHONE, CallSegments, call_features
 from helpers.hearing import hear_signals
+from helpers.segments import Segment
 from helpers.turns import find_turns
 
 
@@ -67,13 +68,27 @@ def as_call(signals, sampling_rate=8000, baseline=None):
     return CallSegments((), signals, sampling_rate, baseline)
 
 
-def test_segments_are_compared_with_the_baseline_where_there_is_one(model):
-    signals, baseline = [make_talk("na"), make_talk("s")], make_talk("nnnn")
-    found = pool_emotions(model, as_call(signals, baseline=baseline))
-    alone = pool_emotions(model, as_call([baseline]))
+def test_of_the_baseline_each_segment_has_the_turns_inside_it(model):
+    baseline = make_talk("nnsaa")
+    middle_s = len(baseline) / 8000 * 0.6
+    segments = (Segment("start", 0.0, middle_s), Segment("end", middle_s, 60.0))
+    cut = round(middle_s * 8000)
+    call = CallSegments(segments, [baseline[:cut], baseline[cut:]], 8000, baseline)
+    found = pool_emotions(model, call)
+    answers = judge(model, baseline)
     columns = len(model.classes_) + 1
-    means, against = found[:, :columns], found[:, 3 * columns : 4 * columns]
-    np.testing.assert_allclose(against, means - alone[:, :columns], atol=1e-6)
+    np.testing.assert_allclose(found[0, :columns], answers[:3].mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(found[1, :columns], answers[3:].mean(axis=0), atol=1e-5)
+    against = found[:, 3 * columns : 4 * columns]
+    np.testing.assert_allclose(against, found[:, :columns] - answers.mean(axis=0), atol=1e-5)
+
+
+def test_a_segment_without_any_turn_of_the_baseline_is_judged_by_its_own_sound(model):
+    baseline, other = make_talk("na"), make_talk("s")
+    segments = (Segment("start", 100.0, 20.0),)
+    found = pool_emotions(model, CallSegments(segments, [other], 8000, baseline))
+    columns = len(model.classes_) + 1
+    np.testing.assert_allclose(found[0, :columns], judge(model, other).mean(axis=0), atol=1e-5)
 
 
 def test_answers_are_summed_up_as_by_hand_under_the_names_of_the_feature_set(model):
