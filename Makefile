@@ -13,13 +13,13 @@ RESULTS ?= benchmark
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop review emotions benchmark benchmark-loop speakers network test test-colab lint format clean
+.PHONY: help demo train loop review story emotions benchmark benchmark-loop speakers network test test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
-	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<zips> RESULTS=<tables>"
+	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<calls> RESULTS=<tables>"
 
 demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
 	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
@@ -32,6 +32,9 @@ loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from e
 
 review: .venv/.demo ## Notebook 07: review list, versions, drift, what to label next
 	$(RUN) review --workspace "$(WORKSPACE)"
+
+story: .venv/.demo ## Notebook 08: who spoke and when the mood turned, CALLS or all of WORKSPACE
+	$(RUN) story --calls "$(CALLS)" --workspace "$(WORKSPACE)"
 
 emotions: .venv/.demo $(NETWORK_READY) ## Notebook 09: a model of emotions from CORPUS into WORKSPACE
 	$(RUN) emotions --corpus "$(CORPUS)" --networks "$(NETWORKS)" --workspace "$(WORKSPACE)"

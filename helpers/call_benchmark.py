@@ -62,8 +62,8 @@ def benchmark_calls(
     steps = {
         "180 means of start and end, perceptron": (classic, KINDS, make_earlier),
         "180 means of the end, perceptron": (classic, VERDICT_KINDS, make_earlier),
-        "functionals of the end, linear": (functionals, VERDICT_KINDS, _make_linear),
-        "and their difference to the call, linear": (phone, VERDICT_KINDS, _make_linear),
+        "functionals of the end, linear": (functionals, VERDICT_KINDS, make_linear),
+        "and their difference to the call, linear": (phone, VERDICT_KINDS, make_linear),
     }
     for name, fitted in fit_without_voices(phone, folder, workspace, models, jobs).items():
         emotions = describe_calls(
@@ -73,7 +73,7 @@ def benchmark_calls(
         steps[f"{name} alone, linear"] = (
             emotions,
             VERDICT_KINDS,
-            partial(_make_linear, EMOTION_STRENGTH),
+            partial(make_linear, EMOTION_STRENGTH),
         )
         chosen = (Dataset(both, phone.segments), VERDICT_KINDS, make_classifier)
         steps[f"{name} and functionals, chosen (default)"] = chosen
@@ -173,6 +173,11 @@ def describe_calls(
     return Dataset(np.concatenate(rows), calls.segments)
 
 
+def make_linear(strength: float = VOICE_STRENGTH) -> Pipeline:
+    """Make a scaler and a logistic regression of a given strength."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+
+
 def tabulate_calls(evaluations: dict[tuple[str, str], Evaluation]) -> pd.DataFrame:
     """Put the scores in a table, one row a step, the leaking split and its gap beside."""
     rows = []
@@ -209,7 +214,3 @@ def _find_voices(
 def ask_emotions(model: EmotionModel) -> FeatureSet:
     """Make the feature set of a model's answers alone."""
     return FeatureSet("emotions", (), partial(pool_emotions, model))
-
-
-def _make_linear(strength: float = VOICE_STRENGTH) -> Pipeline:
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))

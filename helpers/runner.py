@@ -14,10 +14,12 @@ import pandas as pd
 import papermill
 from filelock import FileLock, Timeout
 from nbconvert import HTMLExporter
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from papermill.exceptions import PapermillExecutionError
 
 import forms_ingest.errors
 import helpers.errors
+from helpers.conversation.pages import INDEX
 from helpers.errors import CallEmotionError
 from helpers.files import write_bytes, write_json
 from helpers.report import summarise, write_report
@@ -31,12 +33,14 @@ PARTS = {
     "train": ("01", "02", "03", "04"),
     "loop": ("05", "06"),
     "review": ("07",),
+    "story": ("08",),
     "emotions": ("09",),
 }
 """Notebooks of each command, by number."""
 
 EXIT_CODES = {
     "AlreadyRunningError": 0,
+    "RolesError": 2,
     "SettingsError": 2,
     "TableError": 2,
     "AuthenticationError": 3,
@@ -98,6 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     folders = {"DATA": options.data, "FORM": options.form, "CORPUS": options.corpus}
     parameters = {name: str(_absolute(folder)) for name, folder in folders.items()}
     parameters |= {"NETWORKS": options.networks}
+    parameters |= {"CALLS": str(_absolute(options.calls)) if options.calls else ""}
     try:
         workspace = open_workspace(_absolute(options.workspace))
         with FileLock(workspace.run_lock, timeout=0):
@@ -116,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
     except CallEmotionError as error:
         print(f"\n{error}", file=sys.stderr)
         return FAILED
-    _print_summary(summary, report)
+    _print_summary(summary, {"report": report, "stories": workspace.stories / INDEX})
     return int(options.command == "loop" and count_unused(workspace) > 0)
 
 
@@ -147,12 +152,15 @@ def _read_form_run(workspace: Workspace) -> dict[str, int]:
     return json.loads(workspace.form_run.read_text()) if workspace.form_run.is_file() else {}
 
 
-def _print_summary(summary: pd.DataFrame, report: Path) -> None:
+def _print_summary(summary: pd.DataFrame, pages: dict[str, Path]) -> None:
+    """Print the summary, and where the pages are that have been written so far."""
     width = summary["what"].str.len().max() + 2
     print()
     for line in summary.itertuples():
         print(f"{line.what:{width}}{line.result}")
-    print(f"{'report':{width}}{report}")
+    for name, page in pages.items():
+        if page.is_file():
+            print(f"{name:{width}}{page}")
 
 
 def _run(notebook: Path, workspace: Workspace, parameters: dict[str, object]) -> Path:
@@ -174,7 +182,8 @@ def _run(notebook: Path, workspace: Workspace, parameters: dict[str, object]) ->
             f"What it had done is in {executed}",
             kind=error.ename,
         ) from error
-    page, _ = HTMLExporter().from_notebook_node(nbformat.read(executed, as_version=4))
+    exporter = HTMLExporter(preprocessors=[CoalesceStreamsPreprocessor])  # progress bars: one line
+    page, _ = exporter.from_notebook_node(nbformat.read(executed, as_version=4))
     write_bytes(executed.with_suffix(".html"), _self_contained(page).encode())
     return executed.with_suffix(".html")
 
@@ -208,6 +217,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--corpus", default=str(SAMPLE_DATA / "voices"), help="folder with acted emotions"
+    )
+    parser.add_argument(
+        "--calls", default="", help="folder with recordings whose stories are told, not zips"
     )
     parser.add_argument("--networks", type=int, default=0, help="networks beside the light model")
     return parser.parse_args(arguments)

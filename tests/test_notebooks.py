@@ -1,5 +1,6 @@
 """Every notebook is well made, and all of them run on the sample calls."""
 
+import html
 import itertools
 import json
 import re
@@ -13,6 +14,8 @@ import pandas as pd
 import pytest
 from conftest import snapshot
 
+from helpers.call_emotions import ACTED_BANNER
+from helpers.conversation.story import read_stories
 from helpers.dataset import find_feature_set
 from helpers.features import PHONE
 from helpers.prediction import predict_calls
@@ -215,6 +218,52 @@ def test_calls_are_described_by_emotions_after_notebook_9(with_emotions):
     assert set(predict_calls(form, workspace=with_emotions)["error"]) == {""}
 
 
+@pytest.fixture(scope="module")
+def with_stories(demo, tmp_path_factory):
+    """Run notebook 8 on eight calls of a copy of the demo's workspace."""
+    folder = tmp_path_factory.mktemp("stories") / "workspace"
+    shutil.copytree(demo.folder, folder)
+    calls = folder / "dataset" / "unsatisfied_calls"
+    assert main(["story", "--workspace", str(folder), "--calls", str(calls)]) == 0
+    return Workspace(folder)
+
+
+def test_notebook_8_tells_each_call_with_the_model_of_calls(with_stories):
+    stories = read_stories(with_stories)
+    assert stories["error"].tolist() == [""] * 8
+    assert (stories["status"] == "unsatisfied").mean() > 0.5
+    assert set(stories["agent"]) == {"agent_01", "agent_02", "agent_03"}
+    pages = sorted(page.name.split("-")[0] for page in with_stories.stories.iterdir())
+    assert pages == ["agent"] * 3 + ["call"] * 8 + ["index.html"]
+    page = (with_stories.reports / "08_conversation.html").read_text()
+    assert "The mood is heard by the model of calls" in page
+    assert "learned from acted speech alone" not in page
+    links = re.findall(r'href="(\.\./stories/[^"]+)"', page)
+    assert len(links) == 6
+    assert all((with_stories.reports / link).is_file() for link in links)
+
+
+def test_notebook_8_hears_emotions_after_notebook_9_and_says_that_they_were_acted(
+    with_emotions, tmp_path, capsys
+):
+    for path in sorted(with_emotions.audio_data.glob("*.wav"))[:2]:
+        shutil.copy(path, tmp_path)
+    (tmp_path / "a letter.wav").write_text("no call")
+    arguments = ["story", "--workspace", str(with_emotions.folder), "--calls", str(tmp_path)]
+    assert main(arguments) == 0
+    assert read_stories(with_emotions)["error"].tolist() == ["text, not sound", "", ""]
+    page = (with_emotions.reports / "08_conversation.html").read_text()
+    assert "The mood is heard by the model of acted emotions" in page
+    assert html.escape(ACTED_BANNER) in page
+    assert re.search(rf"stories +{re.escape(str(with_emotions.stories))}", capsys.readouterr().out)
+
+
+def test_notebook_8_without_any_recording_says_what_to_run(tmp_path, capsys):
+    assert main(["story", "--workspace", str(tmp_path)]) == FAILED
+    message = capsys.readouterr().err
+    assert "08_conversation.ipynb stopped: this workspace holds no recording" in message
+
+
 def test_a_second_loop_with_nothing_new_changes_no_file(demo):
     before = snapshot(demo)
     main(["loop", "--workspace", str(demo.folder)])
@@ -230,8 +279,10 @@ def test_a_notebook_that_fails_says_which_one_and_why(tmp_path, capsys):
     assert "set DATA to the folder that holds the zips" in message
 
 
-def test_executed_notebooks_show_no_warning_and_no_error(demo):
-    for path in sorted(demo.reports.glob("*.ipynb")):
+def test_executed_notebooks_show_no_warning_and_no_error(with_stories):
+    paths = sorted(with_stories.reports.glob("*.ipynb"))
+    assert [path.name[:2] for path in paths[:6]] == ["01", "02", "03", "04", "05", "06"]
+    for path in paths:
         for cell in json.loads(path.read_text())["cells"]:
             for output in cell.get("outputs", []):
                 assert output["output_type"] != "error", path.name

@@ -12,6 +12,11 @@ def test_the_demo_is_training_and_loop():
     assert PARTS["demo"] == PARTS["train"] + PARTS["loop"]
 
 
+def test_every_notebook_is_run_by_some_command():
+    numbers = {number for part in PARTS.values() for number in part}
+    assert {path.name[:2] for path in NOTEBOOKS.glob("*.ipynb")} == numbers
+
+
 @pytest.mark.parametrize("arguments", [[], ["fly", "--workspace", "w"], ["demo"]])
 def test_wrong_arguments_end_with_the_usage(arguments, capsys):
     with pytest.raises(SystemExit) as stop:

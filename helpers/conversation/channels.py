@@ -61,9 +61,11 @@ def find_speech_by_channel(channels: np.ndarray, sampling_rate: int) -> list[np.
 
 
 def _level_db(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
-    edges = np.arange(0, len(signal) / sampling_rate, STEP_S) * sampling_rate
-    power = np.add.reduceat(np.square(signal, dtype=np.float32), edges.round().astype(int))
-    power = uniform_filter1d(power / (STEP_S * sampling_rate), SMOOTHING_STEPS)
+    step = STEP_S * sampling_rate
+    edges = (np.arange(len(signal) / step) * step).round().astype(int)
+    edges = edges[edges < len(signal)]
+    power = np.add.reduceat(np.square(signal, dtype=np.float32), edges)
+    power = uniform_filter1d(power / step, SMOOTHING_STEPS)
     return 10 * np.log10(power + _SILENCE)
 
 

@@ -51,7 +51,7 @@ FAINT_PERCENT, LOUD_PERCENT = 5, 95
 """Percentiles of the frames' power that are taken for the noise's and for the loud sounds'."""
 
 SOUND_DB, LEAST_NOISE_DB, ABOVE_NOISE_DB = 30.0, 20.0, 10.0
-"""Sound is less than the first below the loud, noise more than the second; tones are above noise."""
+"""Sound is less than the first below the loud, noise more than the second; tones top the noise."""
 
 _BLOCK = 4096
 _TINY = 1e-6

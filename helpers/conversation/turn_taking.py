@@ -40,6 +40,9 @@ TOUCHING_S = 0.05
 REMEMBERED = 4
 """So many recordings are not listened to again: verdict, story and evidence ask one by one."""
 
+NOBODY = "nobody is heard to speak"
+"""The doubt about a call without any speech."""
+
 COLUMNS = ("start_s", "end_s", "speaker", "confidence")
 """Columns of the table of turns."""
 
@@ -132,6 +135,8 @@ def _roles_by_channel(spans: list[np.ndarray], roles: Roles) -> tuple[pd.DataFra
     speakers = (CUSTOMER, AGENT) if roles.customer_channel == 0 else (AGENT, CUSTOMER)
     certainty, doubt = SET_CERTAINTY, ""
     firsts = [each[0, 0] if len(each) else np.inf for each in spans]
+    if np.isinf(firsts).all():
+        return _to_table([]), 0.5, NOBODY
     if speakers[int(np.argmin(firsts))] != roles.first_speaker:
         certainty = CONTRADICTED
         doubt = (
@@ -149,7 +154,7 @@ def _roles_by_channel(spans: list[np.ndarray], roles: Roles) -> tuple[pd.DataFra
 def _roles_by_voice(voices: Voices, roles: Roles) -> tuple[pd.DataFrame, float, str]:
     first, second = (AGENT, CUSTOMER) if roles.first_speaker == AGENT else (CUSTOMER, AGENT)
     lengths = voices.spans[:, 1] - voices.spans[:, 0]
-    certainty, doubt = 0.5, "nobody is heard to speak"
+    certainty, doubt = 0.5, NOBODY
     if voices.heard == 1:
         doubt = "only one voice is heard, and it cannot be said whose it is"
     elif voices.heard == 2:

@@ -22,7 +22,7 @@ LEVEL_SAMPLES, FAINTEST = 160, 1e-5
 """The level is measured in blocks of so many samples, 10 ms; fainter ones are left out."""
 
 RESET_STEPS = 62
-"""After a steady sound of a second the detector begins anew: for seconds it would hear no speech."""
+"""After a steady sound of a second the detector begins anew: it would hear no speech for long."""
 
 STARTS_FROM, ENDS_BELOW = 0.35, 0.2
 """Speech starts with the first probability and goes on until it is below the second."""
@@ -42,14 +42,17 @@ STILL, RATHER_STILL = 0.75, 0.65
 LEAST_STILL_S = 0.3
 """It is as steady as the first for so many seconds."""
 
-LEAST_OUTSIDE_S = 0.15
-"""And for so many seconds the detector hears no speech in it, unlike in a voice without melody."""
+LEAST_OUTSIDE = 0.2
+"""And the detector hears no speech in this share of it, unlike in a voice that holds its pitch."""
 
 MOST_MUSIC = 0.97
 """With a greater share of tones (median) it is ringing on a noisy line instead."""
 
 GAP_STEPS = 31
 """Between two pieces of music, or two of ringing, a pause of 0.5 s or less is part of it."""
+
+NO_WORD_STEPS = 18
+"""Between two tones, or two pieces of music, a pause of 0.3 s or less holds no word."""
 
 MARGIN_STEPS = 7
 """Steps before and after music that are no speech either, for its edges are found to 0.1 s."""
@@ -79,7 +82,7 @@ def find_activity(signal: np.ndarray, sampling_rate: int) -> pd.DataFrame:
     heard = _hear_speech(signal, sampling_rate, sounds)
     ringing, music = _find_steady(sounds, heard)
     margin = np.ones(2 * MARGIN_STEPS + 1)
-    other = sounds.tones | binary_dilation(ringing | music, margin)
+    other = _bridge(sounds.tones | binary_dilation(ringing | music, margin), NO_WORD_STEPS)
     speech = binary_opening(heard & ~other, np.ones(LEAST_STEPS))
     ringing |= sounds.tones & ~music
     spans = {
@@ -138,9 +141,10 @@ def _find_steady(sounds: LineSounds, heard: np.ndarray) -> tuple[np.ndarray, np.
     ringing, music = np.zeros((2, len(heard)), bool)
     for start, end in _runs(sounds.steady > RATHER_STILL):
         here = slice(start, end)
-        still = sounds.sounding[here] & (sounds.steady[here] > STILL)
-        outside = sounds.sounding[here] & ~heard[here]
-        if still.sum() * STEP_S >= LEAST_STILL_S and outside.sum() * STEP_S >= LEAST_OUTSIDE_S:
+        sounding = sounds.sounding[here]
+        still_s = STEP_S * np.count_nonzero(sounding & (sounds.steady[here] > STILL))
+        outside = np.count_nonzero(sounding & ~heard[here])
+        if still_s >= LEAST_STILL_S and outside >= LEAST_OUTSIDE * np.count_nonzero(sounding):
             pure = np.median(sounds.tone_share[here]) > MOST_MUSIC
             (ringing if pure else music)[here] = True
     return ringing, music
