@@ -13,7 +13,7 @@ RESULTS ?= benchmark
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop review story emotions benchmark benchmark-loop speakers network test test-colab lint format clean
+.PHONY: help demo train loop review story emotions benchmark benchmark-loop benchmark-conversation speakers network test test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,10 @@ benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS 
 benchmark-loop: .venv/.demo ## Tables of what the feedback loop is worth on CALLS, with CORPUS, into RESULTS
 	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
 	.venv/bin/python -m helpers.feedback.benchmark "$(CORPUS)" "$(CALLS)" --results "$(RESULTS)"
+
+benchmark-conversation: .venv/.dev .venv/.speakers ## Tables of who spoke when, and of whom to listen to
+	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
+	.venv/bin/python -m helpers.conversation.benchmark "$(CORPUS)" "$(CALLS)" --results "$(RESULTS)"
 
 speakers: .venv/.speakers ## Install the network that tells two voices on one channel apart
 

@@ -266,6 +266,7 @@ def test_no_recording_at_all_says_what_to_do(workspace, tmp_path, folder, advice
         ((CUSTOMER_ALONE, Roles(1, CUSTOMER)), "", "", Roles(1, CUSTOMER)),
         ((BOTH, Roles(1, AGENT)), "", "", Roles(1, AGENT)),
         ((CUSTOMER_ALONE, Roles(1, CUSTOMER)), "0", "", Roles(0, CUSTOMER)),
+        ((CUSTOMER_ALONE, Roles(1, CUSTOMER)), 0, "", Roles(0, CUSTOMER)),
         ((CUSTOMER_ALONE, Roles(1, CUSTOMER)), "", AGENT, Roles(1, AGENT)),
     ],
 )

@@ -9,7 +9,6 @@ import pytest
 import soundfile
 from composed_calls import RATE, compose, write
 from pyannote.core import Annotation, Segment, Timeline
-from pyannote.metrics.diarization import DiarizationErrorRate
 from pyannote.metrics.identification import IdentificationErrorRate
 
 import helpers.conversation
@@ -21,6 +20,9 @@ from helpers.errors import AudioError, RolesError
 CUSTOMER = "customer_11"
 ONE_VOICE = "only one voice is heard, and it cannot be said whose it is"
 COLLAR_S = 0.25
+
+HEARD_S, CALLS_OF_A_STATUS = 30, 2
+"""How much is heard of how many calls of real voices."""
 
 
 @pytest.fixture(params=[CEPSTRA, NETWORK], ids=lambda encoder: encoder.name)
@@ -43,10 +45,10 @@ def annotate(table: pd.DataFrame) -> Annotation:
     return annotation
 
 
-def error_rate(truth, found, *, metric=IdentificationErrorRate, duration_s: float) -> float:
+def error_rate(truth, found, *, duration_s: float) -> float:
     """Give the share of speech that is missed, invented, or ascribed to the other one."""
     whole = Timeline([Segment(0, duration_s)])
-    return metric(collar=COLLAR_S)(annotate(truth), annotate(found), uem=whole)
+    return IdentificationErrorRate(collar=COLLAR_S)(annotate(truth), annotate(found), uem=whole)
 
 
 def join_sentences(truth: pd.DataFrame) -> list[tuple]:
@@ -63,11 +65,11 @@ def ring(duration_s: float) -> np.ndarray:
 
 
 def check_turns(found: Conversation, truth: pd.DataFrame) -> None:
-    """Check that each turn is there, of the right person, with edges to a quarter of a second."""
+    """Check that each turn is there, of the right person, with edges to 0.3 s."""
     expected = join_sentences(truth)
     assert found.turns["speaker"].tolist() == [speaker for *_, speaker in expected]
     times = [each[:2] for each in expected]
-    np.testing.assert_allclose(found.turns[["start_s", "end_s"]], times, atol=0.25)
+    np.testing.assert_allclose(found.turns[["start_s", "end_s"]], times, atol=0.3)
 
 
 @pytest.mark.parametrize("agent", ["agent_01", "agent_03"])
@@ -204,7 +206,7 @@ def test_a_call_without_speech_has_no_turns(tmp_path, sound):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(None, "no such file"), (b"", "empty file"), (b"no sound" * 99, "")],
+    [(None, "no such file"), (b"", "empty file"), (b"no sound" * 99, "text, not sound")],
 )
 def test_what_is_no_recording_is_refused(tmp_path, content, sentence):
     path = tmp_path / "call.wav"
@@ -217,7 +219,7 @@ def test_what_is_no_recording_is_refused(tmp_path, content, sentence):
 def test_a_folder_and_half_a_second_are_refused(tmp_path):
     with pytest.raises(AudioError, match="no such file"):
         turns(tmp_path)
-    with pytest.raises(AudioError, match="too short: 0.50 s"):
+    with pytest.raises(AudioError, match=r"too short: 0\.50 s"):
         turns(write(tmp_path / "call.wav", SILENT[: RATE // 2]))
 
 
@@ -237,7 +239,7 @@ def test_a_recording_that_was_replaced_is_listened_to_again(tmp_path):
     assert listen(path).turns["speaker"].tolist() == ["customer", "agent"]
 
 
-def test_a_recording_is_not_listened_to_again_for_other_eyes_only(tmp_path):
+def test_what_is_remembered_depends_on_the_roles(tmp_path):
     path = write(tmp_path / "call.wav", compose("acac").channels)
     assert listen(path).doubt == ""
     assert listen(path, roles=Roles(customer_channel=1)).doubt != ""
@@ -249,44 +251,41 @@ def test_tables_may_be_changed_without_harm(tmp_path):
     first = listen(path)
     turns_before, activity_before = first.turns.copy(), first.activity.copy()
     first.turns["speaker"] = "agent"
-    first.turns.drop(index=0, inplace=True)
+    first.turns.loc[0, "start_s"] = 99.0
     first.activity["kind"] = "music"
     again = listen(path)
     pd.testing.assert_frame_equal(again.turns, turns_before)
     pd.testing.assert_frame_equal(again.activity, activity_before)
 
 
-def read_shared(
-    folder: Path, *, channels: int, count: int
-) -> list[tuple[np.ndarray, pd.DataFrame]]:
-    """Read the shortest calls and who speaks when in them."""
+def read_shared(folder: Path, *, channels: int) -> list[tuple[np.ndarray, pd.DataFrame]]:
+    """Read the beginnings of the first calls of all, and who speaks when in them."""
     speakers = pd.read_csv(folder / "speakers.csv").query("channels == @channels")
-    truth = pd.read_csv(folder / "turns.csv")
-    archives = [zipfile.ZipFile(path) for path in sorted(folder.glob("*.zip"))]
-    where = {name: archive for archive in archives for name in archive.namelist()}
+    truth = pd.read_csv(folder / "turns.csv").query("start_s < @HEARD_S")
+    truth["end_s"] = truth["end_s"].clip(upper=HEARD_S)
     calls = []
-    for name in speakers.sort_values("seconds")["file"].head(count):
-        with where[name].open(name) as file:
-            calls.append((soundfile.read(file, dtype="float32")[0].T, truth[truth["file"] == name]))
+    for archive in map(zipfile.ZipFile, sorted(folder.glob("*.zip"))):
+        names = [name for name in archive.namelist() if name in set(speakers["file"])]
+        for name in names[:CALLS_OF_A_STATUS]:
+            with archive.open(name) as file:
+                sound, rate = soundfile.read(file, dtype="float32")
+            calls.append((sound[: HEARD_S * rate].T, truth[truth["file"] == name]))
     return calls
 
 
-@pytest.mark.parametrize(("channels", "encoder", "bound"),
-                         [(1, CEPSTRA, 0.2), (1, NETWORK, 0.12), (2, CEPSTRA, 0.04)],
-                         ids=["mono, cepstra", "mono, network", "two-channel"])  # fmt: skip
-def test_in_real_voices_turns_are_found(shared_calls, tmp_path, channels, encoder, bound):
+@pytest.mark.parametrize(
+    ("channels", "encoder", "bound"),
+    [(1, CEPSTRA, 0.15), (1, NETWORK, 0.08), (2, CEPSTRA, 0.05)],
+    ids=["mono, cepstra", "mono, network", "two-channel"],
+)
+def test_turns_are_found_in_real_voices(shared_calls, tmp_path, channels, encoder, bound):
     if encoder is NETWORK:
         need_network()
-    metric = DiarizationErrorRate(collar=COLLAR_S)
-    for sound, truth in read_shared(shared_calls, channels=channels, count=4):
+    metric = IdentificationErrorRate(collar=COLLAR_S)
+    for sound, truth in read_shared(shared_calls, channels=channels):
         found = listen(write(tmp_path / "call.wav", sound), encoder=encoder)
         whole = Timeline([Segment(0, found.duration_s)])
         metric(annotate(truth), annotate(found.turns), uem=whole)
-        wrong = found.turns.replace({"customer": "agent", "agent": "customer"})
-        errors = [
-            error_rate(truth, each, duration_s=found.duration_s) for each in (found.turns, wrong)
-        ]
-        assert errors[0] < errors[1]  # the roles are right
     assert abs(metric) < bound
 
 

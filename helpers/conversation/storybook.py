@@ -96,13 +96,13 @@ def choose_call(paths: Iterable[Path]) -> Path:
 
 
 def settle_roles(
-    workspace: Workspace, *, customer_channel: str = "", first_speaker: str = ""
+    workspace: Workspace, *, customer_channel: str | int = "", first_speaker: str = ""
 ) -> Roles:
     """Decide how customer and agent are told apart.
 
     Args:
         workspace: what was chosen in notebook 03 counts where nothing is given
-        customer_channel: `0` or `1`, or empty
+        customer_channel: 0 or 1, also as text, or empty
         first_speaker: `customer` or `agent`, or empty
 
     Returns:
@@ -116,8 +116,8 @@ def settle_roles(
     if workspace.listening.is_file():
         chosen = json.loads(workspace.listening.read_text(encoding="utf-8"))
         roles = Roles(**{field: chosen[field] for field in Roles._fields})
-    if customer_channel:
-        channel = {"0": 0, "1": 1}.get(customer_channel, customer_channel)
+    if customer_channel != "":
+        channel = {"0": 0, "1": 1}.get(str(customer_channel), customer_channel)
         roles = roles._replace(customer_channel=channel)
     if first_speaker:
         roles = roles._replace(first_speaker=first_speaker)

@@ -22,7 +22,7 @@ LEVEL_SAMPLES, FAINTEST = 160, 1e-5
 """The level is measured in blocks of so many samples, 10 ms; fainter ones are left out."""
 
 RESET_STEPS = 62
-"""After a steady sound of a second the detector begins anew: it would hear no speech for long."""
+"""After music or tones of a second the detector begins anew: it would hear no speech for long."""
 
 STARTS_FROM, ENDS_BELOW = 0.35, 0.2
 """Speech starts with the first probability and goes on until it is below the second."""
@@ -44,6 +44,9 @@ LEAST_STILL_S = 0.3
 
 LEAST_OUTSIDE = 0.2
 """And the detector hears no speech in this share of it, unlike in a voice that holds its pitch."""
+
+MOST_WAVERING = 0.15
+"""What is less steady than that share (median) by more is a voice that touches the music."""
 
 MOST_MUSIC = 0.97
 """With a greater share of tones (median) it is ringing on a noisy line instead."""
@@ -103,8 +106,9 @@ def speech_spans(activity: pd.DataFrame) -> list[tuple[float, float]]:
 def _hear_speech(signal: np.ndarray, sampling_rate: int, sounds: LineSounds) -> np.ndarray:
     """Tell where the detector hears speech; shape (steps,)."""
     sound = _level(to_rate(signal, sampling_rate, DETECTOR_RATE))
-    long = [end for start, end in _runs(sounds.steady > RATHER_STILL) if end - start >= RESET_STEPS]
-    probabilities = _detect(sound, resets={end // DETECTOR_STEPS for end in long})
+    other = _bridge(sounds.tones | (sounds.steady > RATHER_STILL), GAP_STEPS)
+    ends = [end for start, end in _runs(other) if end - start >= RESET_STEPS]
+    probabilities = _detect(sound, resets={end // DETECTOR_STEPS for end in ends})
     known = (probabilities >= STARTS_FROM) | (probabilities < ENDS_BELOW)
     last = np.maximum.accumulate(np.where(known, np.arange(len(known)), 0))
     spoken = np.repeat(probabilities[last] >= STARTS_FROM, DETECTOR_STEPS)
@@ -141,12 +145,13 @@ def _find_steady(sounds: LineSounds, heard: np.ndarray) -> tuple[np.ndarray, np.
     ringing, music = np.zeros((2, len(heard)), bool)
     for start, end in _runs(sounds.steady > RATHER_STILL):
         here = slice(start, end)
-        sounding = sounds.sounding[here]
-        still_s = STEP_S * np.count_nonzero(sounding & (sounds.steady[here] > STILL))
-        outside = np.count_nonzero(sounding & ~heard[here])
-        if still_s >= LEAST_STILL_S and outside >= LEAST_OUTSIDE * np.count_nonzero(sounding):
+        steady, sounding = sounds.steady[here], sounds.sounding[here]
+        outside = sounding & ~heard[here]
+        still_s = STEP_S * np.count_nonzero(sounding & (steady > STILL))
+        if still_s >= LEAST_STILL_S and outside.sum() >= LEAST_OUTSIDE * sounding.sum():
             pure = np.median(sounds.tone_share[here]) > MOST_MUSIC
-            (ringing if pure else music)[here] = True
+            as_steady = steady >= np.median(steady[outside]) - MOST_WAVERING
+            (ringing if pure else music)[here] = as_steady
     return ringing, music
 
 
