@@ -7,6 +7,7 @@ FORM ?= sample_data/form
 DEMO_WORKSPACE ?= workspace_demo
 CORPUS ?= sample_data/voices
 CALLS ?=
+LISTEN_TO ?= customer
 NETWORKS ?= 0
 RESULTS ?= benchmark
 
@@ -20,12 +21,13 @@ help: ## List the commands
 	@echo
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
 	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<calls> RESULTS=<tables>"
+	@echo "           LISTEN_TO=<customer or both>"
 
 demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
 	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
 
 train: .venv/.demo ## Notebooks 01-04: from the zips in DATA to a model in WORKSPACE
-	$(RUN) train --data "$(DATA)" --workspace "$(WORKSPACE)"
+	$(RUN) train --data "$(DATA)" --listen-to "$(LISTEN_TO)" --workspace "$(WORKSPACE)"
 
 loop: .venv/.demo ## Notebooks 05-06: ingest FORM, judge its calls, learn from errors
 	@$(RUN) loop --form "$(FORM)" --workspace "$(WORKSPACE)" || [ $$? -eq 1 ]

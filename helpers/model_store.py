@@ -15,7 +15,7 @@ import sklearn
 
 from helpers.call_emotions import emotion_feature_set
 from helpers.conversation.customer import customer_feature_set, split_name
-from helpers.conversation.speaker_embedding import find_encoder
+from helpers.conversation.speaker_embedding import CEPSTRA, Encoder, find_encoder
 from helpers.emotion_store import load_emotion_model
 from helpers.errors import ModelError
 from helpers.exports import export_model
@@ -268,19 +268,25 @@ def _find_feature_set(workspace: Workspace, version: str, name: str) -> FeatureS
     if base != PHONE.name and path.is_file():
         feature_set = emotion_feature_set(load_emotion_model(path))
     if roles:
-        feature_set = customer_feature_set(feature_set, roles=roles)
+        feature_set = customer_feature_set(
+            feature_set, roles=roles, encoder=_find_encoder(version, encoder)
+        )
     if feature_set.name != name:
         raise ModelError(
             f"version {version} expects {name!r} features, this program describes calls by "
-            f"{feature_set.name!r}: {_advise_on(encoder)}run notebooks 03 and 04 again"
+            f"{feature_set.name!r}: run notebooks 03 and 04 again"
         )
     return feature_set
 
 
-def _advise_on(encoder: str) -> str:
-    if encoder in ("", find_encoder().name):
-        return ""
-    return "install what it told voices apart with (requirements-speakers.txt), or "
+def _find_encoder(version: str, name: str) -> Encoder:
+    known = {encoder.name: encoder for encoder in (CEPSTRA, find_encoder())}
+    if name not in known:
+        raise ModelError(
+            f"version {version} tells voices apart by {name!r}, which is not installed: make "
+            "speakers (requirements-speakers.txt), or run notebooks 03 and 04 again"
+        )
+    return known[name]
 
 
 def _keep_emotions(workspace: Workspace, feature_set: FeatureSet) -> None:

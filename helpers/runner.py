@@ -19,6 +19,7 @@ from papermill.exceptions import PapermillExecutionError
 
 import forms_ingest.errors
 import helpers.errors
+from helpers.conversation.listening import BOTH, CUSTOMER_ALONE
 from helpers.conversation.pages import INDEX
 from helpers.errors import CallEmotionError
 from helpers.files import write_bytes, write_json
@@ -101,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parse(arguments)
     folders = {"DATA": options.data, "FORM": options.form, "CORPUS": options.corpus}
     parameters = {name: str(_absolute(folder)) for name, folder in folders.items()}
-    parameters |= {"NETWORKS": options.networks}
+    parameters |= {"NETWORKS": options.networks, "LISTEN_TO": options.listen_to}
     parameters |= {"CALLS": str(_absolute(options.calls)) if options.calls else ""}
     try:
         workspace = open_workspace(_absolute(options.workspace))
@@ -220,6 +221,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--calls", default="", help="folder with recordings whose stories are told, not zips"
+    )
+    parser.add_argument(
+        "--listen-to", default=CUSTOMER_ALONE, choices=(CUSTOMER_ALONE, BOTH), help="whom to judge"
     )
     parser.add_argument("--networks", type=int, default=0, help="networks beside the light model")
     return parser.parse_args(arguments)

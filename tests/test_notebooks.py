@@ -198,7 +198,7 @@ def with_emotions(demo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("emotions") / "workspace"
     shutil.copytree(demo.folder, folder)
     assert main(["emotions", "--workspace", str(folder)]) == 0
-    assert main(["train", "--workspace", str(folder)]) == 0
+    assert main(["train", "--workspace", str(folder), "--listen-to", "both"]) == 0
     return Workspace(folder)
 
 
