@@ -14,7 +14,7 @@ RESULTS ?= benchmark
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop review story emotions benchmark benchmark-loop benchmark-conversation speakers network test test-colab lint format clean
+.PHONY: help demo train loop review story emotions benchmark benchmark-loop benchmark-conversation speakers network test test-speakers test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,10 @@ network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their t
 
 test: .venv/.dev lint ## Run every check and every test, all notebooks included
 	.venv/bin/python -m pytest -n 2 --dist loadfile
+
+test-speakers: .venv/.dev .venv/.speakers ## Run the tests of who speaks with the network installed
+	.venv/bin/python -m pytest -n 2 --dist loadfile tests/test_speaker_embedding.py \
+		tests/test_diarization.py tests/test_turn_taking.py tests/test_customer_path.py
 
 test-colab: .venv-colab/.dev ## Run the tests with the package versions of Google Colab
 	.venv-colab/bin/python -m pytest -n 2 --dist loadfile

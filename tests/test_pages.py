@@ -106,9 +106,14 @@ def test_the_verdict_is_told_in_words(row, verdict, sentence):
     ("certainty", "doubt", "told", "not_told"),
     [
         (0.95, "", None, "who is the agent"),
-        (0.95, "the agent spoke late", "95 % sure who is the customer", "Both people"),
-        (0.62, "both begin at once", "the agent: both begin at once. Both people are judged", None),
-        (0.62, "", "62 % sure who is the customer and who is the agent. Both people", None),
+        (0.95, "the agent spoke late", "95 % sure who is the customer", "on both people"),
+        (0.62, "both begin at once", "the agent: both begin at once. The verdict is on both", None),
+        (
+            0.62,
+            "",
+            "62 % sure who is the customer and who is the agent. The verdict is on both",
+            None,
+        ),
     ],
 )
 def test_doubt_about_the_roles_is_said_plainly(certainty, doubt, told, not_told):

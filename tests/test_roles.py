@@ -43,4 +43,4 @@ def test_an_error_about_roles_is_one_that_people_see():
 
 
 def test_a_channel_is_used_unless_something_speaks_against_it():
-    assert CONTRADICTED < SURE < SET_CERTAINTY
+    assert SURE < CONTRADICTED < SET_CERTAINTY

@@ -121,8 +121,8 @@ def test_a_call_is_measured_as_by_hand(tmp_path):
         duration_s=45.0,
         sounds=[("ringing", 0, 3), ("music", 18, 29), ("silence", 37, 45)],
     )
-    path = write(tmp_path / "call.wav", say(call, {"customer": 0.5, "agent": 0.5}))
-    found = measure_talk(call, path)
+    sound = say(call, {"customer": 0.5, "agent": 0.5}, channels=2)
+    found = measure_talk(call, write(tmp_path / "call.wav", sound))
     assert list(found) == list(TALK_COLUMNS)
     expected = {
         "customer_talk_s": 7.5,
@@ -153,9 +153,19 @@ def test_a_call_without_talk_has_no_speed_and_no_loudness(tmp_path):
     assert unknown == {
         f"{role}_{name}"
         for role in ("customer", "agent")
-        for name in ("talk_share", "talk_speed", "response_s", "loudness_db")
+        for name in (
+            *("talk_share", "talk_speed", "response_s", "loudness_db"),
+            *("interruptions", "interruptions_s"),
+        )
     } | {"customer_loudness_change_db"}
     assert found["non_talk_s"] == found["longest_silence_s"] == 5
+
+
+def test_on_one_channel_it_is_not_known_who_interrupts(tmp_path):
+    call = talk(("agent", 0, 4), ("customer", 5, 9), duration_s=10.0)
+    sound = say(call, {"customer": 0.5, "agent": 0.5})
+    found = measure_talk(call, write(tmp_path / "call.wav", sound))
+    assert np.isnan([found["agent_interruptions"], found["customer_interruptions_s"]]).all()
 
 
 DIALOGUE = [

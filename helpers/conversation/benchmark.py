@@ -184,6 +184,8 @@ def run(corpus: Path, folder: Path, results: Path) -> None:
 
 
 def _report_turns(workspace, records, truth, results: Path) -> Heard:
+    if missing := {1, 2} - set(records["channels"]):
+        raise TableError(f"no call has {missing.pop()} channel(s): calls of both kinds are scored")
     mono, two = (records.loc[records["channels"] == count, "path"].tolist() for count in (1, 2))
     best = find_encoder()
     heard = listen_to_all(workspace, mono, best)

@@ -82,6 +82,9 @@ def read_customer(
     Raises:
         AudioError: where the recording cannot be read, is shorter than a second or silent
     """
+    encoder = encoder or find_encoder()
+    if conversation is None and encoder.reliability < SURE and _has_one_channel(path):
+        return read_segments(path)
     conversation = conversation or listen(path, roles=roles, encoder=encoder)
     if why_mixed(conversation):
         return read_segments(path)
@@ -127,6 +130,11 @@ def mute_others(signal: np.ndarray, sampling_rate: int, *, turns: pd.DataFrame) 
     width = max(round(FADE_S * sampling_rate), 1)
     ramp = np.convolve(gain[:-1], np.full(width, 1 / width, np.float32), mode="same")
     return signal * np.minimum(ramp, 1.0)
+
+
+def _has_one_channel(path: Path | str) -> bool:
+    with open_recording(path) as recording:
+        return recording.channels == 1
 
 
 def _is_enough(conversation: Conversation, segment: Segment) -> bool:

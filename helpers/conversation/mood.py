@@ -149,7 +149,7 @@ def describe_mood(
         end=float(end[0]),
         trend=trend,
         change=change,
-        upset_s=float(lengths[utterances["is_upset"]].sum()),
+        upset_s=float(lengths[utterances["is_upset"]].sum()) if len(utterances) else np.nan,
         escalated_at_s=escalated_at_s,
         upset_from_s=upset_from_s,
         peak=peak,

@@ -219,7 +219,8 @@ def _tell_doubt(story: Story) -> str:
     if not conversation.doubt and conversation.certainty >= SURE:
         return ""
     mixed = (
-        " Both people are judged together, because it is too unsure who is who."
+        " The verdict is on both people together then; mood and figures are of whoever is taken "
+        "for the customer."
         if conversation.certainty < SURE
         else ""
     )

@@ -13,8 +13,11 @@ SURE = 0.8
 SET_CERTAINTY = 0.99
 """How sure a channel is that the settings give, where nothing speaks against it."""
 
-CONTRADICTED = 0.7
+CONTRADICTED = 0.85
 """How sure such a channel is where the other one should have spoken first."""
+
+FIRST_HOLDS = 0.95
+"""How often who should speak first does, on one channel, where nothing else tells who is who."""
 
 
 class Roles(NamedTuple):
@@ -40,7 +43,7 @@ def check_roles(roles: Roles) -> None:
     Raises:
         RolesError: where a channel is not 0 or 1, or the first speaker is neither of the two
     """
-    if roles.customer_channel not in (0, 1):
+    if type(roles.customer_channel) is not int or roles.customer_channel not in (0, 1):
         raise RolesError(
             f"the customer's channel is set to {roles.customer_channel!r}, expected 0 or 1"
         )

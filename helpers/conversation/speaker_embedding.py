@@ -44,12 +44,14 @@ class Encoder(NamedTuple):
             gives vectors of shape (pieces, dimensions)
         reliability: how often a piece that is clearly of one voice is so
         similar: whether vectors of one voice have a high cosine similarity in every recording
+        doubt: why it is not sure, in words, where it is not
     """
 
     name: str
     encode: Callable[[np.ndarray, int, np.ndarray], np.ndarray]
     reliability: float
     similar: bool
+    doubt: str = ""
 
 
 def find_encoder() -> Encoder:
@@ -158,5 +160,21 @@ def _mean_cepstra(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
     return values[:, kept].mean(axis=1) if kept.any() else values.mean(axis=1)
 
 
-NETWORK = Encoder("network", encode_network, 0.995, similar=True)
-CEPSTRA = Encoder("cepstra", encode_cepstra, 0.96, similar=False)
+NETWORK = Encoder(
+    "network",
+    encode_network,
+    reliability=0.995,
+    similar=True,
+    doubt="the two voices sound too much alike to be told apart",
+)
+"""Tells a voice through its moods."""
+
+CEPSTRA = Encoder(
+    "cepstra",
+    encode_cepstra,
+    reliability=0.75,
+    similar=False,
+    doubt="the two voices are told apart by their mean sound alone, which is often wrong; make "
+    "speakers installs what does it better",
+)
+"""Takes a voice whose mood turns for another one, too often for roles to rest on it."""

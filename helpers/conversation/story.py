@@ -12,6 +12,7 @@ from helpers.audio import content_hash, open_recording
 from helpers.conversation.judges import Judge, find_judge
 from helpers.conversation.mood import ESCALATION_S, QUARTERS, Mood, follow_mood
 from helpers.conversation.roles import Roles
+from helpers.conversation.speaker_embedding import find_encoder
 from helpers.conversation.talk import TALK_COLUMNS, TALK_COUNTS, measure_talk
 from helpers.conversation.turn_taking import Conversation, listen
 from helpers.customers import DETAILS, CustomerTable, describe_line
@@ -234,11 +235,11 @@ def _tell(
     """Give a call's whole row, what is known of it beside its sound included."""
     try:
         story = tell_call(path, **options)
+        row = {"error": "", **story.row, **around}
+        if keep:
+            keep(story._replace(row=row))
     except AudioError as error:
         return {"error": str(error), **around}
-    row = {"error": "", **story.row, **around}
-    if keep:
-        keep(story._replace(row=row))
     return row
 
 
@@ -290,7 +291,8 @@ def _tell_mood(mood: Mood) -> dict[str, object]:
 
 def _sign(*, judge: Judge, roles: Roles, model: TrainedModel | None, escalation_s: float) -> str:
     champion = "" if model is None else model.version or model.training_hash
-    settings = f"{VERSION} {judge.name} {champion} {roles} {float(escalation_s)}"
+    encoder = find_encoder().name
+    settings = f"{VERSION} {judge.name} {champion} {roles} {encoder} {float(escalation_s)}"
     return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 

@@ -66,6 +66,9 @@ TALK_COUNTS = tuple(
 """Those of them that are counts."""
 
 
+_INTERRUPTIONS = [name for name in TALK_COLUMNS if "_interruptions" in name]
+
+
 def measure_talk(conversation: Conversation, path: Path | str) -> dict[str, float]:
     """Measure how customer and agent talk.
 
@@ -79,7 +82,8 @@ def measure_talk(conversation: Conversation, path: Path | str) -> dict[str, floa
 
     Returns:
         `TALK_COLUMNS`, rounded to 3 digits; shares, speeds, loudness and response times are `nan`
-        where there is nothing to take them from
+        where there is nothing to take them from, interruptions where both people are on one
+        channel: there one voice at a time is heard
 
     Raises:
         AudioError: where the recording cannot be read
@@ -100,6 +104,8 @@ def measure_talk(conversation: Conversation, path: Path | str) -> dict[str, floa
                 for role in channels
             },
         }
+    if is_mix:
+        figures |= dict.fromkeys(_INTERRUPTIONS, np.nan)
     return {
         name: figures[name] if name in TALK_COUNTS else round(float(figures[name]), 3)
         for name in TALK_COLUMNS

@@ -15,6 +15,7 @@ from helpers.conversation.roles import (
     AGENT,
     CONTRADICTED,
     CUSTOMER,
+    FIRST_HOLDS,
     SET_CERTAINTY,
     SURE,
     USUAL,
@@ -33,6 +34,9 @@ CHANNEL_REACH_S = 5.0
 
 SHORTEST_S = 0.15
 """A shorter sound is no turn."""
+
+WORDS_S = 0.5
+"""Who makes a shorter sound has not yet spoken first."""
 
 TOUCHING_S = 0.05
 """Pieces of one speaker that are less than this apart are one turn."""
@@ -109,17 +113,21 @@ def _listen(path: Path, stamp: tuple, roles: Roles, encoder: Encoder) -> Convers
         sampling_rate, duration_s = recording.sampling_rate, recording.duration_s
     mix = to_mono(channels)
     activity = find_activity(mix, sampling_rate)
-    if hold_the_same(channels):
-        spans = _spoken(find_bursts(mix, sampling_rate), activity, reach_s=REACH_S)
-        voices = separate_voices(mix, sampling_rate, spans=spans, encoder=encoder)
-        found, certainty, doubt = _roles_by_voice(voices, roles)
-    else:
-        spans = [
-            _spoken(own, activity, reach_s=CHANNEL_REACH_S)
-            for own in find_speech_by_channel(channels, sampling_rate)
-        ]
+    spans = [] if hold_the_same(channels) else _spoken_by_channel(channels, sampling_rate, activity)
+    if spans and all(map(len, spans)):
         found, certainty, doubt = _roles_by_channel(spans, roles)
+    else:
+        spoken = _spoken(find_bursts(mix, sampling_rate), activity, reach_s=REACH_S)
+        voices = separate_voices(mix, sampling_rate, spans=spoken, encoder=encoder)
+        found, certainty, doubt = _roles_by_voice(voices, roles, encoder)
     return Conversation(found, activity, round(certainty, 3), doubt, duration_s)
+
+
+def _spoken_by_channel(
+    channels: np.ndarray, sampling_rate: int, activity: pd.DataFrame
+) -> list[np.ndarray]:
+    found = find_speech_by_channel(channels, sampling_rate)
+    return [_spoken(own, activity, reach_s=CHANNEL_REACH_S) for own in found]
 
 
 def _spoken(spans: np.ndarray, activity: pd.DataFrame, *, reach_s: float) -> np.ndarray:
@@ -134,9 +142,7 @@ def _spoken(spans: np.ndarray, activity: pd.DataFrame, *, reach_s: float) -> np.
 def _roles_by_channel(spans: list[np.ndarray], roles: Roles) -> tuple[pd.DataFrame, float, str]:
     speakers = (CUSTOMER, AGENT) if roles.customer_channel == 0 else (AGENT, CUSTOMER)
     certainty, doubt = SET_CERTAINTY, ""
-    firsts = [each[0, 0] if len(each) else np.inf for each in spans]
-    if np.isinf(firsts).all():
-        return _to_table([]), 0.5, NOBODY
+    firsts = [_first_words(each) for each in spans]
     if speakers[int(np.argmin(firsts))] != roles.first_speaker:
         certainty = CONTRADICTED
         doubt = (
@@ -151,15 +157,23 @@ def _roles_by_channel(spans: list[np.ndarray], roles: Roles) -> tuple[pd.DataFra
     return _to_table(rows), certainty, doubt
 
 
-def _roles_by_voice(voices: Voices, roles: Roles) -> tuple[pd.DataFrame, float, str]:
+def _first_words(spans: np.ndarray) -> float:
+    """Say when somebody begins to speak, a cough before it left out."""
+    words = spans[spans[:, 1] - spans[:, 0] >= WORDS_S]
+    return float((words if len(words) else spans)[0, 0])
+
+
+def _roles_by_voice(
+    voices: Voices, roles: Roles, encoder: Encoder
+) -> tuple[pd.DataFrame, float, str]:
     first, second = (AGENT, CUSTOMER) if roles.first_speaker == AGENT else (CUSTOMER, AGENT)
     lengths = voices.spans[:, 1] - voices.spans[:, 0]
     certainty, doubt = 0.5, NOBODY
     if voices.heard == 1:
         doubt = "only one voice is heard, and it cannot be said whose it is"
     elif voices.heard == 2:
-        certainty = float(np.average(voices.confidence, weights=lengths))
-        doubt = "" if certainty >= SURE else "the two voices sound too much alike to be told apart"
+        certainty = FIRST_HOLDS * float(np.average(voices.confidence, weights=lengths))
+        doubt = "" if certainty >= SURE else encoder.doubt
     rows = [
         (start_s, end_s, second if voice else first, confidence)
         for (start_s, end_s), voice, confidence in zip(
