@@ -45,7 +45,7 @@ LEAST_STILL_S = 0.3
 LEAST_OUTSIDE = 0.2
 """And the detector hears no speech in this share of it, unlike in a voice that holds its pitch."""
 
-MOST_WAVERING = 0.25
+MOST_WAVERING = 0.2
 """What is less steady than that share (median) by more is a voice that touches the music."""
 
 MOST_MUSIC = 0.97
@@ -65,9 +65,10 @@ def find_activity(signal: np.ndarray, sampling_rate: int) -> pd.DataFrame:
     """Tell speech, ringing, music and silence apart.
 
     Speech is what Silero VAD takes for it, without the tones and the music among that: just after
-    speech, and where a sound begins, the detector takes them for a voice. A voice over music, and
-    singing in it, are speech; a word that holds its pitch and touches music without any pause may
-    be lost with it. Drums alone are silence, up to 0.1 s (0.4 s in noise) beside speech excepted.
+    speech, and where a sound begins, the detector takes them for a voice. Speech over fainter music
+    is mostly speech, over music as loud it is music; a word that holds its pitch and touches music
+    without any pause may be lost with it. Drums alone are silence, but beside speech they are
+    speech for up to 0.1 s, in loud noise 0.4 s.
 
     Args:
         signal: mono, shape (samples,), floats; neither level nor a constant offset matters
