@@ -10,8 +10,8 @@ from helpers.call_benchmark import (
     LIGHT_EMOTIONS,
     NETWORK_EMOTIONS,
     _find_voices,
-    _fit_without_voices,
     benchmark_calls,
+    fit_without_voices,
     tabulate_calls,
 )
 from helpers.conversion import convert_recordings
@@ -126,7 +126,7 @@ def test_no_call_is_judged_by_a_model_that_has_heard_its_voices(models, workspac
     customers = {"a": "1", "b": "02", "c": "5", "unknown": "Ann", "nobody": ""}
     folder = write_calls(tmp_path / "zips", customers=customers)
     calls = take(folder, workspace)
-    fitted = _fit_without_voices(calls, folder, workspace, models, jobs=1)
+    fitted = fit_without_voices(calls, folder, workspace, models, jobs=1)
     assert list(fitted) == [LIGHT_EMOTIONS]
     folds = divide(models.labels, groups=models.groups, split="customer", seed=models.seed)
     speakers, by_path = models.table["speaker"].to_numpy(), fitted[LIGHT_EMOTIONS]
