@@ -62,7 +62,7 @@ test: .venv/.dev lint ## Run every check and every test, all notebooks included
 
 test-speakers: .venv/.dev .venv/.speakers ## Run the tests of who speaks with the network installed
 	.venv/bin/python -m pytest -n 2 --dist loadfile tests/test_speaker_embedding.py \
-		tests/test_diarization.py tests/test_turn_taking.py tests/test_customer_path.py
+		tests/test_diarization.py tests/test_turn_taking.py
 
 test-colab: .venv-colab/.dev ## Run the tests with the package versions of Google Colab
 	.venv-colab/bin/python -m pytest -n 2 --dist loadfile

@@ -224,7 +224,7 @@ def with_stories(demo, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stories") / "workspace"
     shutil.copytree(demo.folder, folder)
     calls = tmp_path_factory.mktemp("four")
-    for path in sorted((folder / "dataset" / "unsatisfied_calls").glob("*.wav"))[:4]:
+    for path in sorted((folder / "dataset" / "unsatisfied_calls").rglob("*.wav"))[:4]:
         shutil.copy(path, calls)
     assert main(["story", "--workspace", str(folder), "--calls", str(calls)]) == 0
     return Workspace(folder)
