@@ -10,18 +10,21 @@ CALLS ?=
 LISTEN_TO ?= customer
 NETWORKS ?= 0
 RESULTS ?= benchmark
+DEEP ?=
 
+ZOO_READY = $(if $(DEEP),.venv/.zoo)
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
-.PHONY: help demo train loop review story emotions benchmark benchmark-loop benchmark-conversation speakers network test test-speakers test-colab lint format clean
+.PHONY: help demo train loop review story emotions explore models clusters verify benchmark \
+	benchmark-loop benchmark-conversation benchmark-zoo benchmark-augmentation speakers network zoo test test-speakers test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
 	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<calls> RESULTS=<tables>"
-	@echo "           LISTEN_TO=<customer or both>"
+	@echo "           LISTEN_TO=<customer or both> DEEP=<1: networks, too>"
 
 demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
 	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
@@ -41,6 +44,18 @@ story: .venv/.demo ## Notebook 08: who spoke and when the mood turned, CALLS or 
 emotions: .venv/.demo $(NETWORK_READY) ## Notebook 09: a model of emotions from CORPUS into WORKSPACE
 	$(RUN) emotions --corpus "$(CORPUS)" --networks "$(NETWORKS)" --workspace "$(WORKSPACE)"
 
+explore: .venv/.demo ## Notebook 10: what is in CORPUS
+	$(RUN) explore --corpus "$(CORPUS)" --workspace "$(WORKSPACE)"
+
+models: .venv/.demo $(ZOO_READY) ## Notebook 11: models and features compared on CORPUS, the best kept in WORKSPACE
+	$(RUN) models --corpus "$(CORPUS)" --workspace "$(WORKSPACE)"
+
+clusters: .venv/.demo ## Notebook 12: calls without a status, grouped by sound, for you to name
+	$(RUN) clusters --workspace "$(WORKSPACE)"
+
+verify: .venv/.demo ## Load every model stored in WORKSPACE and ask it about a fresh clip
+	.venv/bin/python -m helpers.zoo.verify "$(WORKSPACE)"
+
 benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS (and CALLS) into RESULTS
 	.venv/bin/python -m helpers.benchmark "$(CORPUS)" --networks "$(NETWORKS)" \
 		--results "$(RESULTS)" $(if $(CALLS),--calls "$(CALLS)")
@@ -53,11 +68,19 @@ benchmark-conversation: .venv/.dev .venv/.speakers ## Tables of who spoke when, 
 	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
 	.venv/bin/python -m helpers.conversation.benchmark "$(CORPUS)" "$(CALLS)" --results "$(RESULTS)"
 
+benchmark-zoo: .venv/.zoo ## Table of every model on every feature set on CORPUS into RESULTS; DEEP=1 for networks
+	.venv/bin/python -m helpers.zoo.benchmark "$(CORPUS)" --results "$(RESULTS)" $(if $(DEEP),--deep)
+
+benchmark-augmentation: .venv/.zoo ## Table of what each augmentation buys on CORPUS into RESULTS
+	.venv/bin/python -m helpers.zoo.ablation "$(CORPUS)" --results "$(RESULTS)"
+
 speakers: .venv/.speakers ## Install the network that tells two voices on one channel apart
 
 network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their tests
 
-test: .venv/.dev lint ## Run every check and every test, all notebooks included
+zoo: .venv/.zoo ## Install the networks, XGBoost, embeddings and the rest of the model zoo
+
+test: .venv/.dev .venv/.zoo lint ## Run every check and every test, all notebooks included
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 test-speakers: .venv/.dev .venv/.speakers ## Run the tests of who speaks with the network installed
@@ -92,6 +115,10 @@ clean: ## Remove the environments and the demo's workspace
 
 .venv/.network: .venv/.demo requirements-network.txt
 	.venv/bin/python -m pip install --quiet -r requirements-network.txt -c constraints.txt
+	@touch $@
+
+.venv/.zoo: .venv/.demo requirements-zoo.txt
+	.venv/bin/python -m pip install --quiet -r requirements-zoo.txt -c constraints.txt
 	@touch $@
 
 .venv/.speakers: .venv/.demo requirements-speakers.txt

@@ -59,15 +59,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def report_corpus(benchmark: CorpusBenchmark, results: Path) -> None:
     """Print the tables of a benchmark and write them as CSV files to a folder."""
     for task in ("emotions", "upset"):
-        _show(benchmark.table(task), task, results)
+        show_table(benchmark.table(task), task, results)
         for baseline in (ALONE, AGAINST_BASELINE):
             key = (benchmark.fullest_model, baseline, MU_LAW, SPEAKERS)
             evaluation = getattr(benchmark, task)[key]
             name = f"{task}, {', '.join(key)}"
             report = evaluation.report.reset_index(names="class")
-            _show(report, f"{name}: report", results)
-            _show(evaluation.confusion.reset_index(), f"{name}: confusion", results)
-    _show(benchmark.gaps, "what a random split adds", results)
+            show_table(report, f"{name}: report", results)
+            show_table(evaluation.confusion.reset_index(), f"{name}: confusion", results)
+    show_table(benchmark.gaps, "what a random split adds", results)
     for (model, split), seconds in benchmark.seconds.items():
         print(f"{model}, {split}: {seconds:.0f} s for the cross-validation")
     print(*benchmark.warnings, sep="\n")
@@ -75,22 +75,30 @@ def report_corpus(benchmark: CorpusBenchmark, results: Path) -> None:
 
 def report_calls(evaluations: dict[tuple[str, str], Evaluation], results: Path) -> None:
     """Print the table of the steps and the last one's report, and write them as CSV files."""
-    _show(tabulate_calls(evaluations), "calls", results)
+    show_table(tabulate_calls(evaluations), "calls", results)
     last = [evaluation for (_, split), evaluation in evaluations.items() if split == "customer"][-1]
-    _show(last.report.reset_index(names="status"), "calls: report", results)
-    _show(last.confusion.reset_index(), "calls: confusion", results)
+    show_table(last.report.reset_index(names="status"), "calls: report", results)
+    show_table(last.confusion.reset_index(), "calls: confusion", results)
     print(last.warning)
 
 
 def report_speed(models: FoldModels, results: Path) -> None:
     """Print how long things take, and write it as CSV files."""
     recordings = models.table["path"].tolist()[:TIMED]
-    _show(time_features(recordings), "speed: features of a call of 5 minutes", results)
+    show_table(time_features(recordings), "speed: features of a call of 5 minutes", results)
     train, _ = divide(models.labels, groups=models.groups, split="customer", seed=models.seed)[0]
     model = models.fit(train)
-    _show(time_model(model, recordings), "speed: one recording, one core", results)
+    show_table(time_model(model, recordings), "speed: one recording, one core", results)
     if models.networks:
-        _show(models.list_trainings(), "speed: training of each kept network", results)
+        show_table(models.list_trainings(), "speed: training of each kept network", results)
+
+
+def show_table(table: pd.DataFrame, name: str, results: Path) -> None:
+    """Print a table under its name and write it as a CSV file to a folder."""
+    results.mkdir(parents=True, exist_ok=True)
+    file = re.sub("[^a-z0-9]+", "_", name.lower())
+    write_csv(results / f"{file}.csv", table)
+    print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -99,13 +107,6 @@ def _check(options: argparse.Namespace) -> None:
         import helpers.network  # noqa: F401
     if options.calls and not options.calls.is_dir():
         raise CallEmotionError(f"{options.calls} is no folder: --calls takes the one with the zips")
-
-
-def _show(table: pd.DataFrame, name: str, results: Path) -> None:
-    results.mkdir(parents=True, exist_ok=True)
-    file = re.sub("[^a-z0-9]+", "_", name.lower())
-    write_csv(results / f"{file}.csv", table)
-    print(f"\n{name}\n{table.to_string(index=False)}", flush=True)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

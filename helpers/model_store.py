@@ -17,14 +17,14 @@ from helpers.call_emotions import emotion_feature_set
 from helpers.conversation.customer import customer_feature_set, split_name
 from helpers.conversation.speaker_embedding import CEPSTRA, Encoder, find_encoder
 from helpers.emotion_store import load_emotion_model
-from helpers.errors import ModelError
+from helpers.errors import CallEmotionError, ModelError
 from helpers.exports import export_model
 from helpers.features import PHONE, FeatureSet
 from helpers.files import read_csv, write_bytes, write_csv, write_json
 from helpers.model_card import card_markdown, card_page
-from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel, dump_model, restore_model
 from helpers.workspace import Workspace
+from helpers.zoo.feature_sets import describes_utterances, find_feature_set
 
 PROMOTED, KEPT_ASIDE, ROLLED_BACK = "promoted", "kept aside", "rolled back"
 """What may be decided: the version judges from now on; it does not; an earlier one does again."""
@@ -62,7 +62,7 @@ def add_version(
         **card,
         "version": version,
         "created": _now(),
-        "labels": list(STATUSES),
+        "labels": list(model.classes),
         "feature_set": model.feature_set.name,
         "choice": model.choice,
         "temperature": model.temperature,
@@ -262,6 +262,8 @@ def _earlier_champion(workspace: Workspace) -> str:
 
 
 def _find_feature_set(workspace: Workspace, version: str, name: str) -> FeatureSet:
+    if describes_utterances(name):
+        return _find_zoo_set(version, name)
     base, roles, encoder = split_name(name)
     path = _emotions_path(workspace, base)
     feature_set = PHONE
@@ -277,6 +279,13 @@ def _find_feature_set(workspace: Workspace, version: str, name: str) -> FeatureS
             f"{feature_set.name!r}: run notebooks 03 and 04 again"
         )
     return feature_set
+
+
+def _find_zoo_set(version: str, name: str) -> FeatureSet:
+    try:
+        return find_feature_set(name)
+    except (CallEmotionError, ImportError) as error:
+        raise ModelError(f"version {version} cannot describe recordings: {error}") from error
 
 
 def _find_encoder(version: str, name: str) -> Encoder:

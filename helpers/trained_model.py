@@ -16,10 +16,20 @@ from helpers.features import PHONE, FeatureSet
 from helpers.statuses import STATUSES
 
 TRUSTED = (
+    "helpers.zoo.boosting.GradientBoosting",
+    "helpers.zoo.boosting.XGBoost",
+    "helpers.zoo.networks.NetworkClassifier",
+    "helpers.zoo.support_vectors.SupportVectors",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
     "sklearn.utils._bunch.Bunch",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
 )
-"""Types that a model may hold beside those skops knows to be harmless."""
+"""Types a model may hold beside those skops knows to be harmless; none runs code of a file."""
 
 PROBES = 3
 """So many rows are kept with a model, to see later that it still answers as it did."""
@@ -54,17 +64,24 @@ class TrainedModel:
     confidences: tuple[float, ...] = ()
     version: str = ""
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it tells apart: `STATUSES`, or the emotions that a model of emotions has learned."""
+        learned = tuple(map(str, self.classifier.classes_))
+        return STATUSES if set(learned) <= set(STATUSES) else learned
+
     def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        """Give the calibrated probability of each status.
+        """Give the calibrated probability of each class.
 
         Args:
             features: shape (segments, features)
 
         Returns:
-            shape (segments, 3), columns in the order of `STATUSES`; a status that no training
-            call had is 0
+            shape (segments, classes), columns in the order of `classes`; a status that no
+            training call had is 0
         """
-        probabilities = order_probabilities(self.classifier, self.scaler.transform(features))
+        scaled = self.scaler.transform(features)
+        probabilities = order_probabilities(self.classifier, scaled, classes=self.classes)
         return apply_temperature(probabilities, self.temperature)
 
     def least_confidence(self, coverage: float) -> float:
@@ -89,10 +106,12 @@ class TrainedModel:
         return float(np.quantile(self.confidences, 1 - coverage))
 
 
-def order_probabilities(classifier: ClassifierMixin, features: np.ndarray) -> np.ndarray:
-    """Give a classifier's probabilities, columns in the order of `STATUSES`; 0 for unknown ones."""
-    probabilities = np.zeros((len(features), len(STATUSES)))
-    columns = [STATUSES.index(status) for status in classifier.classes_]
+def order_probabilities(
+    classifier: ClassifierMixin, features: np.ndarray, *, classes: tuple[str, ...] = STATUSES
+) -> np.ndarray:
+    """Give a classifier's probabilities, columns in the order of `classes`; 0 for unknown ones."""
+    probabilities = np.zeros((len(features), len(classes)))
+    columns = [classes.index(name) for name in classifier.classes_]
     probabilities[:, columns] = classifier.predict_proba(features)
     return probabilities
 
