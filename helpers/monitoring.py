@@ -21,7 +21,7 @@ from helpers.feedback.learning import estimate_labels, learning_curve
 from helpers.model_store import load_champion, read_card, read_history
 from helpers.progress import progress
 from helpers.promotion import TrainingData
-from helpers.records import list_unlabelled
+from helpers.records import by_people, list_unlabelled
 from helpers.statuses import STATUSES
 from helpers.training import predict_out_of_fold
 from helpers.workspace import Workspace
@@ -56,7 +56,7 @@ def report_drift(workspace: Workspace, data: TrainingData, predictions: pd.DataF
         predictions: see `helpers.retraining.COLUMNS`
     """
     feature_set = find_feature_set(workspace)
-    judged = predictions[predictions["error"] == ""]
+    judged = by_people(predictions[predictions["error"] == ""])
     new, _ = _describe_calls(workspace, judged, feature_set)
     unseen = predict_out_of_fold(data.features, data.labels, groups=data.groups)
     usual = np.array(STATUSES)[unseen.argmax(axis=1)] if len(unseen) else data.labels

@@ -18,6 +18,7 @@ from helpers.evaluation import Evaluation, group_segments
 from helpers.feedback.gate import Comparison, compare_models, score_groups
 from helpers.feedback.golden import (
     digest_golden,
+    golden_customers,
     golden_features,
     read_golden,
     settle_golden,
@@ -36,6 +37,7 @@ from helpers.model_store import (
     read_history,
     record_decision,
 )
+from helpers.records import read_records
 from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel
 from helpers.training import Training, hash_training, train_model
@@ -68,7 +70,8 @@ class TrainingData(NamedTuple):
         labels: statuses
         groups: customer of each, or the call where the customer is not known
         calls: content hash of each
-        feedback: how many of them came through the form; they are the last ones
+        feedback: how many of them came through the form or have a cluster's name; they are the last
+            ones
     """
 
     features: np.ndarray
@@ -101,17 +104,20 @@ def collect_training(workspace: Workspace, feedback: pd.DataFrame) -> TrainingDa
 
     Args:
         workspace: with the archive's features
-        feedback: calls of the form that may be learned from: `path, content_hash, expected`
+        feedback: calls of the form, or of named clusters, that may be learned from: `path,
+            content_hash, expected`
 
     Returns:
         the training data; of the feedback, copies of golden and of archived calls are left out,
-        in whatever encoding they came
+        in whatever encoding they came, and calls of the golden customers
     """
     archive = load_dataset(workspace)
     golden = settle_golden(workspace, archive)
     ends = split_golden(archive, golden).only(VERDICT_KINDS)
     feature_set = find_feature_set(workspace)
     learned = feedback[~feedback["content_hash"].isin(archive.segments["content_hash"])]
+    customers = _find_customers(workspace, learned["content_hash"])
+    learned = learned[~customers.isin(golden_customers(archive, golden)).to_numpy()]
     rows = [
         cached_features(workspace, call.path, call.content_hash, feature_set=feature_set)[-1]
         for call in learned.itertuples()
@@ -121,10 +127,13 @@ def collect_training(workspace: Workspace, feedback: pd.DataFrame) -> TrainingDa
     archived = archive.only(VERDICT_KINDS).features
     fresh = ~find_copies(extra, np.concatenate([kept_apart, archived]))
     hashes = learned["content_hash"].to_numpy(dtype=object)[fresh]
+    customers = _find_customers(workspace, learned["content_hash"]).to_numpy(dtype=object)[fresh]
     return TrainingData(
         np.concatenate([ends.features, extra[fresh]]),
         np.concatenate([ends.labels, learned["expected"].to_numpy(dtype=str)[fresh]]),
-        np.concatenate([group_segments(ends, "customer"), hashes]).astype(object),
+        np.concatenate(
+            [group_segments(ends, "customer"), np.where(customers == "", hashes, customers)]
+        ).astype(object),
         np.concatenate([ends.segments["content_hash"].to_numpy(dtype=object), hashes]),
         int(fresh.sum()),
     )
@@ -196,6 +205,12 @@ def evaluate_golden(probabilities: np.ndarray, golden: pd.DataFrame) -> Evaluati
     verdicts = np.array(STATUSES)[probabilities.argmax(axis=1)]
     rows = {"path": golden["path"], "true": golden["status"], "group": customers}
     return Evaluation("customer", pd.DataFrame(rows).assign(predicted=verdicts))
+
+
+def _find_customers(workspace: Workspace, hashes: pd.Series) -> pd.Series:
+    records = read_records(workspace)
+    known = dict(zip(records["content_hash"], records["customer"], strict=True))
+    return hashes.map(known).fillna("").astype(object)
 
 
 def _load_usable(workspace: Workspace, version: str) -> TrainedModel | None:

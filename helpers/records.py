@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from helpers.audio import content_hash, open_recording
+from helpers.clusters.labels import lent_statuses
 from helpers.conversion import read_conversions
 from helpers.customers import DETAILS, describe_line
 from helpers.decisions import enter_decisions, list_conflicts, read_decisions, reject_useless
@@ -21,6 +22,9 @@ STEP = "02 labels"
 
 ARCHIVE, FORM = "archive", "form"
 """Where a recording comes from: the zips and folders, or the Google Form."""
+
+CLUSTER = "cluster"
+"""Source of a recording without a status of its own, which has the name of its cluster for one."""
 
 COLUMNS = {
     "path": str,
@@ -74,8 +78,9 @@ def build_records(workspace: Workspace) -> pd.DataFrame:
     The same recording met twice under one status is one row. Met under two statuses it is a
     conflict: a row of `decisions.csv` asks for a decision, and until somebody writes one the
     recording is in no row of the result. A decision for any other path corrects its status, or
-    gives it one where neither folder nor name does. Every file that gives no row is listed in
-    `rejected_files.csv`.
+    gives it one where neither folder nor name does. What still has none takes the name of its
+    cluster, where people gave it one, under the source `CLUSTER`. Every file that gives no row is
+    listed in `rejected_files.csv`.
 
     Args:
         workspace: with `dataset` converted by notebook 01; `audio_data` may be missing
@@ -93,11 +98,13 @@ def build_records(workspace: Workspace) -> pd.DataFrame:
 
 def settle_records(workspace: Workspace, found: Found) -> pd.DataFrame:
     """Write `CallRecords.csv` from what `find_recordings` found, see `build_records`."""
-    decisions = read_decisions(workspace)
+    decisions, lent = read_decisions(workspace), lent_statuses(workspace)
     rejections = list(found.rejections)
     chosen, conflicts = [], []
-    for _, twins in found.usable.groupby("content_hash", sort=False):
+    for content, twins in found.usable.groupby("content_hash", sort=False):
         row, rejected, conflict = _settle(twins, decisions)
+        if content in lent and not row and not conflict:
+            row, rejected = _settle_lent(twins, lent[content])
         chosen += row
         rejections += rejected
         conflicts += conflict
@@ -118,6 +125,15 @@ def read_records(workspace: Workspace) -> pd.DataFrame:
         MissingStepError: where notebook 02 has not written it
     """
     return read_csv(require(workspace.records, "02"), COLUMNS)
+
+
+def by_people(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the calls whose status is people's, and not their cluster's.
+
+    Args:
+        table: with the column `source`
+    """
+    return table[table["source"] != CLUSTER]
 
 
 def status_by_path(records: pd.DataFrame) -> dict[str, str]:
@@ -151,12 +167,32 @@ def find_recordings(workspace: Workspace) -> Found:
 def list_unlabelled(workspace: Workspace) -> pd.DataFrame:
     """List the recordings that have no status yet, neither told nor decided, each once.
 
+    The name of a cluster is no status: a person is still asked.
+
     Returns:
         columns `path, content_hash, duration_s`, archive before form, then by path
     """
     calls = find_recordings(workspace).unlabelled
     calls = calls.drop_duplicates("content_hash", ignore_index=True)
     return calls[["path", "content_hash", "duration_s"]].astype({"duration_s": float})
+
+
+def list_calls(workspace: Workspace) -> pd.DataFrame:
+    """List every usable recording once, with the status that people gave it.
+
+    Returns:
+        columns `path, content_hash, duration_s, customer, status, told`, in the order of the
+        records: `status` is empty where there is none or a decision is waited for, `told` says
+        whether a folder or a name tells one, under this name of the recording or another
+    """
+    found, decisions, rows = find_recordings(workspace), read_decisions(workspace), []
+    for _, twins in found.usable.groupby("content_hash", sort=False):
+        settled, _, _ = _settle(twins, decisions)
+        row = settled[0] if settled else _complete(twins.iloc[0], twins, status="")
+        told = any(_told_status(twin.path, twin.source) for twin in twins.itertuples())
+        rows.append({**row, "told": told})
+    columns = ["path", "content_hash", "duration_s", "customer", "status", "told"]
+    return pd.DataFrame(rows, columns=columns).sort_values("path", ignore_index=True)
 
 
 def decide(workspace: Workspace, decisions: Mapping[str, str]) -> None:
@@ -197,7 +233,11 @@ def decide(workspace: Workspace, decisions: Mapping[str, str]) -> None:
 
 
 def count_by_status(records: pd.DataFrame) -> pd.DataFrame:
-    """Count calls and customers: one row per status, in the order of `STATUSES`."""
+    """Count calls and customers: one row per status, in the order of `STATUSES`.
+
+    Calls whose status is their cluster's name are left out.
+    """
+    records = by_people(records)
     if records.empty:
         return pd.DataFrame(0, list(STATUSES), ["calls", "minutes", "two_channel", "customers"])
     grouped = records.groupby("status")
@@ -260,10 +300,21 @@ def _settle(
     rejected = [Rejection(path, reason) for path in paths if path != kept["path"]]
     if written and parse_status(written) is None:
         rejected += reject_useless({paths[0]: written}, set(paths))
+    return [_complete(kept, twins, status=status)], rejected, [conflict] if written else []
+
+
+def _settle_lent(twins: pd.DataFrame, status: str) -> tuple[list[dict], list[Rejection]]:
+    """Settle a recording that has only its cluster's name for a status."""
+    kept = twins.iloc[0]
+    reason = f"the same recording as {kept['path']}"
+    row = {**_complete(kept, twins, status=status), "source": CLUSTER}
+    return [row], [Rejection(path, reason) for path in twins["path"].iloc[1:]]
+
+
+def _complete(kept: pd.Series, twins: pd.DataFrame, *, status: str) -> dict[str, object]:
     details = {column: next(filter(None, twins[column]), "") for column in DETAILS}
     line = describe_line(sampling_rate=kept["sampling_rate"], channels=kept["channels"])
-    row = {**kept.to_dict(), **details, "status": status, "line": details["line"] or line}
-    return [row], rejected, [conflict] if written else []
+    return {**kept.to_dict(), **details, "status": status, "line": details["line"] or line}
 
 
 def _conflict_reason(names: str, written: str) -> str:

@@ -10,7 +10,7 @@ from helpers.files import write_bytes
 from helpers.model_card import STYLE
 from helpers.model_store import find_champion, read_card, read_history
 from helpers.prediction import PROBABILITIES
-from helpers.records import ARCHIVE, count_by_status, read_records
+from helpers.records import ARCHIVE, by_people, count_by_status, read_records
 from helpers.rejections import read_rejections
 from helpers.retraining import list_reviews, read_predictions, score_predictions
 from helpers.statuses import STATUSES
@@ -26,11 +26,14 @@ def summarise(workspace: Workspace) -> pd.DataFrame:
         ("files rejected", f"{len(rejected)}, see rejected_files.csv"),
         (_name_score(records), _describe_score(read_evaluations(workspace))),
     ]
+    if len(records) > len(by_people(records)):
+        lines.insert(1, ("calls named by their cluster", _count_lent(records)))
     predictions = read_predictions(workspace)
+    answered = by_people(predictions)
     if workspace.predictions.is_file():
         lines += [
-            ("calls from the form", str(len(predictions))),
-            ("verdict differs from the answer", _describe_mismatches(predictions)),
+            ("calls from the form", str(len(answered))),
+            ("verdict differs from the answer", _describe_mismatches(answered)),
             ("for a person to listen to", _describe_reviews(list_reviews(predictions))),
             ("score on the form's calls", _describe_form_score(predictions)),
             ("people among themselves", measure_agreement(list_answers(workspace)).sentence),
@@ -54,7 +57,7 @@ def write_report(workspace: Workspace) -> Path:
         ("Summary", _table(summarise(workspace))),
         ("Calls", _table(count_by_status(read_records(workspace)).reset_index())),
         ("Scores", _table(read_evaluations(workspace))),
-        ("Calls from the form", _table(_verdicts(read_predictions(workspace)))),
+        ("Calls from the form", _table(_verdicts(by_people(read_predictions(workspace))))),
         ("For a person to listen to", _table(list_reviews(read_predictions(workspace)))),
         ("Versions of the model", _table(read_history(workspace))),
         ("Rejected files", _table(read_rejections(workspace))),
@@ -71,7 +74,11 @@ def write_report(workspace: Workspace) -> Path:
 
 def _count_calls(records: pd.DataFrame) -> str:
     counts = count_by_status(records)["calls"]
-    return f"{len(records)} ({', '.join(f'{count} {status}' for status, count in counts.items())})"
+    return f"{counts.sum()} ({', '.join(f'{count} {status}' for status, count in counts.items())})"
+
+
+def _count_lent(records: pd.DataFrame) -> str:
+    return f"{len(records) - len(by_people(records))}, which nobody has listened to one by one"
 
 
 def _name_score(records: pd.DataFrame) -> str:

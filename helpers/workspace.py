@@ -164,6 +164,11 @@ class Workspace:
         return self.folder / "models"
 
     @property
+    def zoo(self) -> "Workspace":
+        """Workspace in the workspace: versions of models of emotions, to compare and ask."""
+        return Workspace(self.folder / "zoo")
+
+    @property
     def golden_set(self) -> Path:
         """The calls every promotion is judged on."""
         return self.folder / "golden_set.json"
@@ -172,6 +177,16 @@ class Workspace:
     def review_list(self) -> Path:
         """Calls a person should listen to, with the reason."""
         return self.folder / "review_list.csv"
+
+    @property
+    def cluster_names(self) -> Path:
+        """What people call each cluster of calls that sound alike."""
+        return self.folder / "cluster_names.csv"
+
+    @property
+    def cluster_labels(self) -> Path:
+        """The cluster of each call without a status, and what its name makes of it."""
+        return self.folder / "cluster_labels.csv"
 
     def exports(self, name: str = "") -> tuple[Path, Path]:
         """Classifier and scaler of the champion, under the names whose stem ends in `name`."""

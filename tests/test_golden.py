@@ -340,6 +340,18 @@ def test_unknown_paths_and_missing_reasons_are_refused(golden, workspace, paths,
     assert workspace.golden_set.read_bytes() == before
 
 
+def test_a_call_whose_status_is_only_its_clusters_name_stays_out(golden, workspace, records):
+    path, customer = outside(records, golden).iloc[0][["path", "customer"]]
+    lent = records.assign(source=records["source"].where(records["path"] != path, "cluster"))
+    write_csv(workspace.records, lent)
+    with pytest.raises(GoldenSetError, match=rf"{path} has only its cluster's name for a status"):
+        grow_golden(workspace, [path], reason="more")
+    others = lent[(lent["customer"] == customer) & (lent["path"] != path)]["path"]
+    grown = grow_golden(workspace, others[:1], reason="more")
+    assert set(others) <= set(grown["path"])
+    assert path not in set(grown["path"])
+
+
 def test_a_call_that_cannot_be_described_is_refused(golden, workspace, records):
     path, content = outside(records, golden).iloc[0][["path", "content_hash"]]
     cached(workspace, content).unlink()

@@ -5,15 +5,19 @@ import pytest
 import soundfile
 from conftest import make_voice, write_call
 
+from helpers.clusters.labels import write_cluster_labels
 from helpers.conversion import convert_recordings
 from helpers.decisions import COLUMNS as DECISION_COLUMNS
 from helpers.errors import MissingStepError, TableError
 from helpers.files import read_csv
 from helpers.records import (
+    CLUSTER,
     STEP,
     build_records,
+    by_people,
     count_by_status,
     find_recordings,
+    list_calls,
     list_unlabelled,
     read_records,
     status_by_path,
@@ -482,3 +486,56 @@ def test_calls_and_customers_are_counted_by_status(workspace):
     assert table["minutes"].tolist() == [0.3, 0.0, 0.0]
     assert table["two_channel"].tolist() == [1, 0, 0]
     assert table["customers"].tolist() == [1, 1, 0]
+
+
+def lend(workspace, status: str, *paths: str) -> None:
+    """Give calls the status that their cluster was named."""
+    calls = list_calls(workspace)
+    calls = calls[calls["path"].isin(paths)]
+    details = {"cluster": "A-000000", "distance": 1.0, "certainty": 0.5}
+    write_cluster_labels(workspace, calls.assign(status=status, **details))
+
+
+def test_a_call_without_a_status_takes_the_name_of_its_cluster_and_nothing_else_changes(workspace):
+    write_calls(workspace, SAT)
+    write_calls(workspace, "dataset/calls/b.wav", "dataset/calls/c.wav", seed=1)
+    write_calls(workspace, "audio_data/d.wav", seed=2)
+    lend(workspace, "average", SAT, "dataset/calls/b.wav", "audio_data/d.wav")
+    assert build(workspace) == {
+        SAT: "satisfied", "dataset/calls/b.wav": "average", "audio_data/d.wav": "average"
+    }  # fmt: skip
+    records = read_records(workspace)
+    assert dict(zip(records["path"], records["source"], strict=True)) == {
+        SAT: "archive", "dataset/calls/b.wav": CLUSTER, "audio_data/d.wav": CLUSTER
+    }  # fmt: skip
+    assert set(records["line"]) == {"8 kHz mono"}
+    assert reasons(workspace) == {
+        "dataset/calls/c.wav": "the same recording as dataset/calls/b.wav"
+    }
+    assert by_people(records)["path"].tolist() == [SAT]
+    assert count_by_status(records)["calls"].sum() == 1
+    assert len(list_unlabelled(workspace)) == 2
+    before = state(workspace)
+    build(workspace)
+    assert state(workspace) == before
+
+
+def test_a_conflict_is_not_settled_by_the_name_of_a_cluster(workspace):
+    write_calls(workspace, SAT, AVG.replace("a.", "b."))
+    lend(workspace, "unsatisfied", SAT)
+    assert build(workspace) == {}
+
+
+def test_calls_are_listed_with_what_people_say_and_what_place_and_name_tell(workspace):
+    write_calls(workspace, SAT, "dataset/calls/z.wav")
+    write_calls(workspace, "dataset/calls/b.wav", seed=1)
+    write_calls(workspace, "dataset/calls/c.wav", seed=2)
+    write_calls(workspace, "audio_data/d_sat.wav", "audio_data/e_avg.wav", seed=3)
+    write_decision(workspace, "dataset/calls/b.wav", "neutral")
+    table = list_calls(workspace)[["path", "status", "told"]]
+    assert table.to_numpy().tolist() == [
+        ["audio_data/d_sat.wav", "", True],
+        ["dataset/calls/b.wav", "average", False],
+        ["dataset/calls/c.wav", "", False],
+        [SAT, "satisfied", True],
+    ]

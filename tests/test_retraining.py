@@ -14,8 +14,10 @@ from conftest import (
     snapshot,
     train,
     write_archive,
+    write_call,
 )
 
+from helpers.clusters.labels import read_cluster_labels, write_cluster_labels
 from helpers.dataset import build_dataset, load_dataset
 from helpers.decisions import read_decisions
 from helpers.errors import GoldenSetError, ModelError
@@ -41,8 +43,9 @@ from helpers.model_store import (
     read_history,
 )
 from helpers.prediction import predict_calls
-from helpers.promotion import update_champion
-from helpers.records import build_records, decide
+from helpers.promotion import collect_training, update_champion
+from helpers.records import CLUSTER, build_records, decide, list_unlabelled, read_records
+from helpers.report import summarise
 from helpers.retraining import (
     COLUMNS,
     REVIEW_COLUMNS,
@@ -503,3 +506,185 @@ def test_a_call_that_cannot_be_judged_has_its_reason_and_teaches_nothing(improva
     unchanged = snapshot(improvable)
     learn_from_form(improvable)
     assert snapshot(improvable) == unchanged
+
+
+# Calls that have the name of their cluster for a status
+
+NAMED = {
+    "agrees": (SATISFIED, "satisfied", AGREES),
+    "agrees_too": (UNSATISFIED, "unsatisfied", AGREES),
+    "doubtful": (HIGH_AVERAGE - 5, "average", AMBIGUOUS),
+    "wrong": (SATISFIED, "unsatisfied", WRONG_LABEL),
+}
+"""Calls without a status, the name of their cluster, and what triage makes of it."""
+
+
+def place_named(workspace: Workspace, names: dict[str, tuple], *, seed: int = 80) -> None:
+    """Put calls without a status into `dataset`, and name their clusters."""
+    for number, (name, (pitch, _, _)) in enumerate(names.items()):
+        path = workspace.dataset / "calls" / f"{name}.wav"
+        write_call(path, 46, seed=seed + number, pitch=pitch)
+    calls = list_unlabelled(workspace)
+    statuses = [names[path.split("/")[-1][:-4]][1] for path in calls["path"]]
+    details = {"cluster": "A-000000", "distance": 1.0, "certainty": 0.5}
+    write_cluster_labels(workspace, calls.assign(status=statuses, **details))
+
+
+def of_clusters(predictions: pd.DataFrame) -> pd.DataFrame:
+    rows = predictions[predictions["source"] == CLUSTER]
+    return rows.set_index(rows["path"].str.extract(r"/(\w+)\.wav$")[0])
+
+
+@pytest.fixture
+def named(improvable) -> Workspace:
+    place_named(improvable, NAMED)
+    return improvable
+
+
+def test_the_name_of_a_cluster_is_judged_with_suspicion_and_alone_teaches_nothing(named):
+    predictions, promotion = learn_from_form(named)
+    calls = of_clusters(predictions)
+    assert calls["cause"].to_dict() == {name: cause for name, (_, _, cause) in NAMED.items()}
+    assert not calls[["counted", "retrained", "confirmed"]].any(axis=None)
+    assert (promotion.trained, promotion.reason) == (False, "nothing new since the last training")
+    assert score_predictions(predictions) is None
+    assert list_form_calls(named).empty
+    before = snapshot(named)
+    learn_from_form(named)
+    assert snapshot(named) == before
+
+
+def test_a_person_is_asked_and_told_that_the_status_is_a_clusters(named):
+    reviews = list_reviews(learn_from_form(named)[0]).set_index("path")
+    assert set(reviews.index) == {"dataset/calls/doubtful.wav", "dataset/calls/wrong.wav"}
+    assert reviews.loc["dataset/calls/doubtful.wav", "reason"] == (
+        "sounds satisfied, but its cluster was named average; nobody has listened to this call. "
+        "Listen and decide"
+    )
+    assert "wrong for it with a prob" in reviews.loc["dataset/calls/wrong.wav", "reason"]
+    assert set(list_unlabelled(named)["path"]) == {f"dataset/calls/{name}.wav" for name in NAMED}
+
+
+def test_the_same_mismatch_is_an_error_of_the_model_where_a_person_answered(improvable):
+    pitch, status, _ = NAMED["doubtful"]
+    place_call(improvable, "a", pitch=pitch, answer=status, seed=82)
+    assert learn_from_form(improvable)[0]["cause"].tolist() == [MODEL_ERROR]
+
+
+def test_only_names_that_the_verdict_agrees_with_are_learned_along_with_peoples_answers(named):
+    place_all(named)
+    predictions, promotion = learn_from_form(named)
+    assert promotion.trained
+    calls = of_clusters(predictions)
+    assert calls["retrained"].to_dict() == {
+        name: cause == AGREES for name, (_, _, cause) in NAMED.items()
+    }
+    learned = load_version(named, promotion.version).trained_on
+    assert set(calls["content_hash"]) & learned == set(calls["content_hash"][calls["retrained"]])
+    form = by_name(predictions[predictions["source"] == "form"])
+    assert form["cause"].to_dict() == {name: cause for name, (cause, _) in FORM.items()}
+    assert score_predictions(predictions).rows["path"].str.startswith("audio_data/").all()
+    before = snapshot(named)
+    learn_from_form(named)
+    assert snapshot(named) == before
+
+
+def test_names_that_come_after_the_training_cause_no_other(learned):
+    place_named(learned, NAMED)
+    champion = find_champion(learned)
+    before = by_name(read_predictions(learned))
+    predictions, promotion = learn_from_form(learned)
+    assert (promotion.trained, find_champion(learned)) == (False, champion)
+    assert not of_clusters(predictions)["retrained"].any()
+    form = by_name(predictions[predictions["source"] == "form"])
+    pd.testing.assert_frame_equal(form, before)
+    place_call(learned, "new", pitch=UNSATISFIED, seed=64, answer="unsatisfied")
+    predictions, promotion = learn_from_form(learned)
+    assert promotion.trained
+    calls = of_clusters(predictions)
+    assert calls["retrained"].tolist() == (calls["cause"] == AGREES).tolist()
+    assert calls["retrained"].any()
+
+
+def test_names_of_clusters_that_contradict_condemn_no_answer_of_people(improvable):
+    swapped = {
+        f"call_{number}": (PITCHES[STATUSES[number % 3]], STATUSES[(number + 1) % 3], CONTRADICTION)
+        for number in range(9)
+    }
+    place_named(improvable, swapped)
+    place_call(improvable, "right", pitch=SATISFIED, answer="satisfied")
+    predictions, _ = learn_from_form(improvable)
+    assert set(of_clusters(predictions)["cause"]) == {CONTRADICTION}
+    assert by_name(predictions).loc["right", "cause"] == AGREES
+    assert "correct cluster_names.csv" in list_reviews(predictions)["reason"].iloc[0]
+
+
+def test_a_name_that_is_taken_away_leaves_no_trace(named):
+    place_all(named)
+    learn_from_form(named)
+    write_cluster_labels(named, read_cluster_labels(named).assign(status=""))
+    predictions, promotion = learn_from_form(named)
+    assert of_clusters(predictions).empty
+    assert set(read_records(named)["source"]) == {"archive", "form"}
+    unnamed = set(list_unlabelled(named)["content_hash"])
+    assert promotion.trained
+    assert unnamed.isdisjoint(load_version(named, promotion.version).trained_on)
+
+
+def test_a_call_that_a_person_decides_on_is_no_clusters_any_more(named):
+    learn_from_form(named)
+    decide(named, {"dataset/calls/wrong.wav": "satisfied"})
+    predictions, promotion = learn_from_form(named)
+    assert promotion.trained
+    assert set(of_clusters(predictions).index) == set(NAMED) - {"wrong"}
+    records = read_records(named).set_index("path")
+    assert records.loc["dataset/calls/wrong.wav", ["status", "source"]].tolist() == [
+        "satisfied",
+        "archive",
+    ]
+
+
+def test_an_answer_that_comes_after_the_name_is_judged_as_a_persons(improvable):
+    path = write_call(improvable.audio_data / "late.wav", 46, seed=82, pitch=HIGH_AVERAGE - 5)
+    details = {"cluster": "A-000000", "distance": 1.0, "certainty": 0.5, "status": "average"}
+    write_cluster_labels(improvable, list_unlabelled(improvable).assign(**details))
+    before = learn_from_form(improvable)[0].iloc[0]
+    assert before[["source", "cause", "counted"]].tolist() == [CLUSTER, AMBIGUOUS, False]
+    path.rename(improvable.audio_data / "late_avg.wav")
+    predictions, promotion = learn_from_form(improvable)
+    after = predictions.iloc[0]
+    assert after[["source", "cause", "counted"]].tolist() == ["form", MODEL_ERROR, True]
+    assert after[["end_status", "judged_at"]].equals(before[["end_status", "judged_at"]])
+    assert promotion.trained
+
+
+def test_figures_of_the_report_are_of_people_alone(named):
+    place_all(named)
+    learn_from_form(named)
+    lines = dict(summarise(named).itertuples(index=False))
+    assert lines["calls from the form"] == str(len(FORM))
+    assert lines["calls used"].startswith("18 ")
+    assert lines["calls named by their cluster"].startswith("4, which nobody has listened to")
+    assert lines["verdict differs from the answer"].endswith(f" of {len(FORM)}")
+
+
+@pytest.mark.parametrize(("customer", "learned"), [("golden", False), ("another", True)])
+def test_no_call_of_a_golden_customer_is_learned_because_of_its_cluster(named, customer, learned):
+    learn_from_form(named)
+    golden = read_golden(named)["customer"].iloc[0]
+    records = read_records(named)
+    call = records[records["path"] == "dataset/calls/agrees.wav"]
+    records.loc[call.index, "customer"] = {"golden": golden}.get(customer, customer)
+    write_csv(named.records, records)
+    data = collect_training(named, call.assign(expected="satisfied"))
+    assert (call["content_hash"].iloc[0] in data.calls) is learned
+    assert (customer in data.groups) is learned
+
+
+def test_predictions_of_an_earlier_version_are_read_as_peoples(learned):
+    table = pd.read_csv(learned.predictions, dtype=str, keep_default_na=False)
+    write_csv(learned.predictions, table.drop(columns="source"))
+    predictions, promotion = learn_from_form(learned)
+    assert set(predictions["source"]) == {"form"}
+    assert not promotion.trained
+    assert pd.read_csv(learned.predictions, dtype=str, keep_default_na=False).equals(table)

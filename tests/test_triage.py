@@ -21,7 +21,9 @@ from helpers.feedback.triage import (
     estimate_label_errors,
     may_be_learned,
     triage,
+    triage_clusters,
 )
+from helpers.records import CLUSTER
 from helpers.statuses import STATUSES
 
 SURE, HALF_SURE, UNSURE = [0.98, 0.01, 0.01], [0.82, 0.15, 0.03], [0.40, 0.35, 0.25]
@@ -362,6 +364,39 @@ def test_most_of_what_is_learned_from_flipped_answers_is_right(rate):
     assert wrong[errors].mean() < wrong[against].mean() < wrong[called].mean()
 
 
+# Names of clusters
+
+
+@pytest.mark.parametrize(
+    "probabilities, named, cause",
+    [
+        (SURE, "satisfied", AGREES),
+        (SURE, "unsatisfied", WRONG_LABEL),
+        (HALF_SURE, "unsatisfied", AMBIGUOUS),
+        (HALF_SURE, "average", AMBIGUOUS),
+        (UNSURE, "average", AMBIGUOUS),
+    ],
+)
+def test_the_name_of_a_cluster_is_never_taken_for_an_error_of_the_model(
+    probabilities, named, cause
+):
+    calls, given = make_calls((probabilities, named), *good_answers())
+    table = triage_clusters(calls, given, known=np.ones(len(calls), dtype=bool))
+    assert table["cause"].tolist() == [cause] + [AGREES] * 30
+    learned = may_be_learned(table.assign(mismatch=table["end_status"] != table["expected"]))
+    assert not learned.any()
+    again = triage_clusters(table, given, known=np.ones(len(calls), dtype=bool))
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
+
+
+@pytest.mark.parametrize("cause", REVIEWED)
+def test_the_reason_says_that_the_status_is_a_clusters(cause):
+    row = {"expected": "average", "end_status": "satisfied", "label_error": 0.62}
+    row |= {"cause": cause, "faults": "clipped", "source": CLUSTER}
+    (call,) = pd.DataFrame([row]).itertuples()
+    assert "cluster" in describe_cause(call)
+
+
 # Learning
 
 
@@ -414,6 +449,7 @@ def test_the_reason_on_the_review_list_is_a_sentence(cause, said):
         "cause": cause,
         "label_error": 0.62,
         "faults": "clipped; music",
+        "source": "form",
     }
     (call,) = pd.DataFrame([row]).itertuples()
     assert all(part in describe_cause(call) for part in said)
@@ -422,5 +458,6 @@ def test_the_reason_on_the_review_list_is_a_sentence(cause, said):
 @pytest.mark.parametrize("cause", [*LEARNED, ""])
 def test_what_is_not_reviewed_needs_no_reason(cause):
     row = {"expected": "average", "end_status": "average", "cause": cause, "label_error": 0.0}
+    row["source"] = "form"
     (call,) = pd.DataFrame([{**row, "faults": ""}]).itertuples()
     assert describe_cause(call) == ""

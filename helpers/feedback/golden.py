@@ -13,7 +13,7 @@ from helpers.errors import AudioError, CallEmotionError, GoldenSetError
 from helpers.evaluation import divide, group_segments
 from helpers.features import FeatureSet
 from helpers.files import write_json
-from helpers.records import read_records
+from helpers.records import by_people, read_records
 from helpers.workspace import Workspace
 
 PARTS = 4
@@ -110,17 +110,12 @@ def grow_golden(workspace: Workspace, paths: Iterable[str], *, reason: str) -> p
         the golden set afterwards
 
     Raises:
-        GoldenSetError: where a path is not in `CallRecords.csv`, a call cannot be described, or no
-            reason is given
+        GoldenSetError: where a path is not in `CallRecords.csv`, a call has only its cluster's name
+            for a status, it cannot be described, or no reason is given
     """
     records, paths = read_records(workspace), set(paths)
-    unknown = sorted(paths - set(records["path"]))
-    if unknown or not reason.strip():
-        raise GoldenSetError(
-            f"{unknown[0]} is not in CallRecords.csv: give paths as they are there"
-            if unknown
-            else "no reason was given: say why the golden set grows, it is kept in the log"
-        )
+    _check_growth(records, paths, reason)
+    records = by_people(records)
     named = records[records["path"].isin(paths)]
     customers = set(named["customer"]) - {""}
     together = records[records["path"].isin(paths) | records["customer"].isin(customers)]
@@ -137,11 +132,15 @@ def split_golden(dataset: Dataset, golden: pd.DataFrame) -> Dataset:
         the rest: neither calls of the golden set, nor other calls of its customers
     """
     segments = dataset.segments
-    of_golden = segments["content_hash"].isin(golden["content_hash"])
-    customers = {*golden["customer"], *segments.loc[of_golden, "customer"]} - {""}
     kept = ~segments["content_hash"].isin(golden["content_hash"])
-    kept &= ~segments["customer"].isin(customers)
+    kept &= ~segments["customer"].isin(golden_customers(dataset, golden))
     return Dataset(dataset.features[kept.to_numpy()], segments[kept].reset_index(drop=True))
+
+
+def golden_customers(dataset: Dataset, golden: pd.DataFrame) -> set[str]:
+    """Name the customers of golden calls, as they were frozen and as they are known now."""
+    of_golden = dataset.segments["content_hash"].isin(golden["content_hash"])
+    return {*golden["customer"], *dataset.segments.loc[of_golden, "customer"]} - {""}
 
 
 def golden_features(
@@ -173,6 +172,24 @@ def digest_golden(golden: pd.DataFrame) -> str:
     """Name a golden set by its calls' contents, statuses and customers, whatever their order."""
     rows = sorted(map(" ".join, golden[["content_hash", "status", "customer"]].to_numpy()))
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]
+
+
+def _check_growth(records: pd.DataFrame, paths: set[str], reason: str) -> None:
+    unknown = sorted(paths - set(records["path"]))
+    lent = sorted(paths - set(by_people(records)["path"]))
+    if unknown:
+        raise GoldenSetError(
+            f"{unknown[0]} is not in CallRecords.csv: give paths as they are there"
+        )
+    if lent:
+        raise GoldenSetError(
+            f"{lent[0]} has only its cluster's name for a status: listen to it and decide first, "
+            "notebook 07 takes the decision"
+        )
+    if not reason.strip():
+        raise GoldenSetError(
+            "no reason was given: say why the golden set grows, it is kept in the log"
+        )
 
 
 def _read(workspace: Workspace) -> dict[str, list[dict]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from helpers.records import CLUSTER
 from helpers.statuses import STATUSES
 
 AGREES = "agrees"
@@ -142,12 +143,27 @@ def triage(calls: pd.DataFrame, probabilities: np.ndarray, *, known: np.ndarray)
     )
 
 
+def triage_clusters(
+    calls: pd.DataFrame, probabilities: np.ndarray, *, known: np.ndarray
+) -> pd.DataFrame:
+    """Say what is behind each name that a call has from its cluster, see `triage`.
+
+    Nobody has heard most of these calls, and a cluster may follow lines as well as moods: a name
+    that differs from the verdict is never taken for an error of the model, but is at best ambiguous
+    and for a person to listen to. Give these calls apart from those that people answered about, so
+    that neither is evidence about the other.
+    """
+    table = triage(calls, probabilities, known=known)
+    return table.assign(cause=table["cause"].replace(MODEL_ERROR, AMBIGUOUS))
+
+
 def may_be_learned(calls: pd.DataFrame) -> np.ndarray:
     """Say which triaged calls enter the training data.
 
     Those the model was wrong about, those a person has decided on, and, where there is one of
     them, the calls whose answer the verdict agrees with: learning from contradictions alone would
-    teach the model that it is always wrong.
+    teach the model that it is always wrong. Names of clusters are only ever agreed with, and so
+    never the reason to learn.
 
     Args:
         calls: with the columns `cause` and `mismatch`
@@ -165,6 +181,8 @@ def describe_cause(call) -> str:
     Args:
         call: row of the triaged table, as `itertuples` gives it
     """
+    if call.source == CLUSTER:
+        return _describe_cluster_cause(call)
     answered = f"answered {call.expected}, sounds {call.end_status}"
     return {
         WRONG_LABEL: f"{answered}: the answer is wrong with a probability of "
@@ -174,4 +192,20 @@ def describe_cause(call) -> str:
         BAD_AUDIO: f"the sound cannot be relied on: {call.faults}",
         CONTRADICTION: f"{answered}: the answers of its whole batch contradict the model more than "
         "chance allows. Check whether columns or people were mixed up, then decide",
+    }.get(call.cause, "")
+
+
+def _describe_cluster_cause(call) -> str:
+    named = (
+        f"sounds {call.end_status}, but its cluster was named {call.expected}; nobody has listened "
+        "to this call"
+    )
+    return {
+        WRONG_LABEL: f"{named}. The name is wrong for it with a probability of "
+        f"{call.label_error:.0%}. Listen and decide",
+        AMBIGUOUS: f"{named}. Listen and decide",
+        BAD_AUDIO: f"the sound cannot be relied on: {call.faults}; its status, {call.expected}, is "
+        "only its cluster's name",
+        CONTRADICTION: f"{named}. The names of the clusters as a whole contradict the model more "
+        "than chance allows: listen to the nearest calls again and correct cluster_names.csv",
     }.get(call.cause, "")
