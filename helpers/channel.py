@@ -94,11 +94,11 @@ def simulate_telephone(
         >>> simulate_telephone(np.array([0.0, 1.0]), 8000, band=False, gain_db=-20).tolist()
         [0.0, 0.0994873046875]
     """
-    signal = _check_signal(signal)
-    _check_number("sampling_rate", sampling_rate, *SAMPLING_RATES, "Hz")
-    _check_number("gain_db", gain_db, *GAIN_LIMITS_DB, "dB")
+    signal = check_signal(signal)
+    check_number("sampling_rate", sampling_rate, *SAMPLING_RATES, "Hz")
+    check_number("gain_db", gain_db, *GAIN_LIMITS_DB, "dB")
     if noise_db is not None:
-        _check_number("noise_db", noise_db, *NOISE_LIMITS_DB, "dB")
+        check_number("noise_db", noise_db, *NOISE_LIMITS_DB, "dB")
     if codec not in CODECS:
         raise ValueError(f"codec is {codec!r}, expected one of: {', '.join(CODECS)}")
     if not signal.size:
@@ -178,7 +178,15 @@ def draw_telephone(*, seed: int | Sequence[int]) -> dict[str, object]:
     }
 
 
-def _check_signal(signal: np.ndarray) -> np.ndarray:
+def check_signal(signal: np.ndarray) -> np.ndarray:
+    """Give a copy of a signal as float32 if it is one.
+
+    Args:
+        signal: mono, shape (samples,), floats with full scale 1; samples up to `PEAK_LIMIT` pass
+
+    Raises:
+        ValueError: where it is not mono, not of floats, not finite or far beyond full scale
+    """
     signal = np.asarray(signal)
     if signal.ndim != 1:
         raise ValueError(
@@ -201,11 +209,11 @@ def _check_signal(signal: np.ndarray) -> np.ndarray:
     return signal.astype(np.float32)
 
 
-def _check_number(name: str, value: float, low: float, high: float, unit: str) -> None:
+def check_number(name: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Raise a ValueError with the name of a number that is none or not between two others."""
     if not (isinstance(value, Real) and low <= value <= high):
-        raise ValueError(
-            f"{name} is {value!r}, expected a number between {low:g} and {high:g} {unit}"
-        )
+        expected = f"expected a number between {low:g} and {high:g} {unit}".rstrip()
+        raise ValueError(f"{name} is {value!r}, {expected}")
 
 
 def _resample(signal: np.ndarray, sampling_rate: float) -> np.ndarray:

@@ -36,6 +36,9 @@ PARTS = {
     "review": ("07",),
     "story": ("08",),
     "emotions": ("09",),
+    "explore": ("10",),
+    "models": ("11",),
+    "clusters": ("12",),
 }
 """Notebooks of each command, by number."""
 

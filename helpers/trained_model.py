@@ -18,6 +18,7 @@ from helpers.statuses import STATUSES
 TRUSTED = (
     "helpers.zoo.boosting.GradientBoosting",
     "helpers.zoo.boosting.XGBoost",
+    "helpers.zoo.models.NearestNeighbours",
     "helpers.zoo.networks.NetworkClassifier",
     "helpers.zoo.support_vectors.SupportVectors",
     "sklearn.calibration._CalibratedClassifier",

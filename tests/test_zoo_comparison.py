@@ -4,13 +4,24 @@ import pytest
 from sklearn.metrics import recall_score
 
 from helpers.corpora import load_corpus
+from helpers.dataset import VERDICT_KINDS, load_dataset
 from helpers.errors import AudioError, CallEmotionError
+from helpers.evaluation import evaluate
 from helpers.workspace import SAMPLE_DATA
 from helpers.zoo import benchmark, comparison
-from helpers.zoo.comparison import APART, AT_RANDOM, CHOSEN, list_cells, score_cells, tabulate
+from helpers.zoo.calls import compare_on_calls
+from helpers.zoo.comparison import (
+    APART,
+    AT_RANDOM,
+    CHOSEN,
+    find_best,
+    list_cells,
+    score_cells,
+    tabulate,
+)
 from helpers.zoo.described_corpus import TELEPHONE, WIDE_BAND, DescribedCorpus, describe_recording
 from helpers.zoo.feature_sets import CLASSIC_UTTERANCE, FEATURE_SETS, OVER_TIME, SIMPLE
-from helpers.zoo.models import list_models
+from helpers.zoo.models import ScaledClassifier, list_models
 from helpers.zoo.plots import plot_comparison, plot_costs
 from helpers.zoo.tasks import TASKS, find_task
 
@@ -170,10 +181,9 @@ class TestCorpus:
 
 class TestCommand:
     def test_writes_tables_and_pictures(self, tmp_path, monkeypatch, capsys):
-        monkeypatch.setattr(benchmark, "choose_models", lambda deep: QUICK[:1])
-        monkeypatch.setattr(benchmark, "FEATURE_SETS", [SIMPLE])
         monkeypatch.setattr(benchmark, "OURS", SIMPLE)
-        arguments = [str(SAMPLE_DATA / "voices"), "--results", str(tmp_path), "--jobs", "1"]
+        chosen = ["--models", QUICK[0], "--features", SIMPLE.name, "--jobs", "1"]
+        arguments = [str(SAMPLE_DATA / "voices"), "--results", str(tmp_path), *chosen]
         assert benchmark.main(arguments) == 0
         names = {path.name for path in tmp_path.iterdir() if path.is_file()}
         assert names >= {"models_and_features.csv", "tasks.csv", "models_telephone.png"}
@@ -184,8 +194,42 @@ class TestCommand:
         assert "corpus" in capsys.readouterr().err.lower()
 
     def test_networks_are_only_asked_for_with_deep(self):
-        assert "perceptron" not in benchmark.choose_models(deep=False)
-        assert set(benchmark.choose_models(deep=True)) == {*list_models(), CHOSEN}
+        assert "perceptron" not in benchmark.select_models("all", deep=False)
+        assert benchmark.select_models("All") == list_models()
+
+    def test_models_and_features_are_asked_for_by_name(self):
+        assert benchmark.select_models(" SVM , extra trees,") == ["SVM", "extra trees"]
+        chosen = benchmark.select_feature_sets("classic-180, simple-28")
+        assert chosen == [CLASSIC_UTTERANCE, SIMPLE]
+        assert benchmark.select_feature_sets("all") == list(FEATURE_SETS)
+
+    @pytest.mark.parametrize(
+        ("select", "text"),
+        [(benchmark.select_models, "oracle"), (benchmark.select_feature_sets, "magic")],
+    )
+    def test_what_is_not_there_is_refused(self, select, text):
+        with pytest.raises(CallEmotionError, match=f"{text!r}.*there are: "):
+            select(text)
+
+
+class TestOnCalls:
+    def test_customers_are_kept_apart_and_the_leak_is_beside(self, trained):
+        table = compare_on_calls(trained, ["logistic regression"])
+        assert set(table["model"]) == {"logistic regression", CHOSEN}
+        row = table.set_index("model").loc["logistic regression"]
+        ends = load_dataset(trained).only(VERDICT_KINDS)
+        truth = evaluate(ends, lambda: ScaledClassifier("logistic regression"))
+        assert row["uar"] == pytest.approx(truth.uar, abs=6e-4)
+
+    def test_a_workspace_without_calls_gives_an_empty_table(self, workspace, capsys):
+        assert compare_on_calls(workspace, ["SVM"]).empty
+        assert "run notebook" in capsys.readouterr().out
+
+
+def test_the_best_features_of_a_model_are_found():
+    table = pd.DataFrame({"model": ["SVM", "SVM", "GRU"], "uar": [0.3, 0.5, 0.6], "x": [1, 2, 3]})
+    assert find_best(table, "SVM")["x"] == 2
+    assert find_best(table, "k") == {}
 
 
 def test_the_pictures_show_every_model(scored):

@@ -11,6 +11,7 @@ from helpers.zoo.feature_sets import FRAME_BANDS
 from helpers.zoo.held_out import hold_out
 from helpers.zoo.models import (
     FRAMES,
+    NEIGHBOURS,
     VECTORS,
     ZOO,
     ScaledClassifier,
@@ -126,6 +127,13 @@ def test_a_rare_class_is_not_drowned(name):
     features = generator.standard_normal((300, 4)) + 1.5 * (labels == "rare")[:, None]
     model = ScaledClassifier(name).fit(features, labels, np.arange(300) % 30)
     assert (model.predict(features)[:15] == "rare").mean() > 0.6
+
+
+def test_fewer_rows_than_neighbours_vote_all_of_them():
+    features, labels, groups = make_rows(speakers=3, each=3)
+    model = ScaledClassifier("k-nearest neighbours").fit(features, labels, groups)
+    assert model.classifier_.voters_.n_neighbors == 9 < NEIGHBOURS
+    assert (model.predict(features) == labels).all()
 
 
 class TestHoldOut:

@@ -24,8 +24,8 @@ from helpers.zoo.comparison import (
     tabulate,
 )
 from helpers.zoo.described_corpus import LINES, TELEPHONE, DescribedCorpus
-from helpers.zoo.feature_sets import FEATURE_SETS, OURS
-from helpers.zoo.models import VECTORS, ZOO, list_models
+from helpers.zoo.feature_sets import FEATURE_SETS, OURS, find_feature_set
+from helpers.zoo.models import find_model, list_models
 from helpers.zoo.plots import plot_comparison, plot_costs
 from helpers.zoo.tasks import TASKS
 
@@ -39,8 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = options.results
     try:
         corpus = DescribedCorpus(load_corpus(options.corpus), folder=results, jobs=options.jobs)
-        feature_sets = list_feature_sets(options.embeddings, opensmile=options.opensmile)
-        cells = list_cells(choose_models(deep=options.deep), feature_sets)
+        feature_sets = select_feature_sets(
+            options.features, embeddings=options.embeddings, opensmile=options.opensmile
+        )
+        models = select_models(options.models, deep=options.deep)
+        cells = list_cells([*models, CHOSEN], feature_sets)
         scored = score_cells(corpus, cells, folder=results, jobs=options.jobs)
         tasks = list_cells([TASK_MODEL], [OURS], splits=(APART, AT_RANDOM), tasks=TASKS)
         asked = score_cells(corpus, tasks, folder=results, jobs=options.jobs)
@@ -57,27 +60,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def choose_models(*, deep: bool) -> list[str]:
-    """Name the models of the table: those that need no PyTorch, and with `deep` all of them."""
-    light = [entry.name for entry in ZOO if entry.takes == VECTORS and "torch" not in entry.needs]
-    return [name for name in list_models() if deep or name in light] + [CHOSEN]
-
-
-def list_feature_sets(embeddings: Sequence[str], *, opensmile: bool) -> list[FeatureSet]:
-    """List the feature sets of the table.
+def select_models(text: str, *, deep: bool = True) -> list[str]:
+    """Name the models that are asked for.
 
     Args:
-        embeddings: networks, see `helpers.zoo.embeddings.embedding_feature_set`
+        text: names with commas between, or `all` for every one that is installed
+        deep: whether `all` holds the models that need PyTorch
+
+    Raises:
+        CallEmotionError: where a name is not in the zoo, or its packages are not installed
+    """
+    if text.strip().casefold() != "all":
+        return [find_model(name).name for name in _split(text)]
+    return [name for name in list_models() if deep or "torch" not in find_model(name).needs]
+
+
+def select_feature_sets(
+    text: str, *, embeddings: str = "", opensmile: bool = False
+) -> list[FeatureSet]:
+    """List the feature sets that are asked for.
+
+    Args:
+        text: names with commas between, or `all` for every one that needs no other package
+        embeddings: networks, see `helpers.zoo.embeddings.embedding_feature_set`, with commas
         opensmile: whether eGeMAPS is wanted too, whose licence forbids commercial use
 
     Raises:
+        CallEmotionError: where there is no such set or network
         ImportError: where one needs a package that is missing
     """
-    feature_sets = list(FEATURE_SETS)
-    if embeddings:
+    everything = text.strip().casefold() == "all"
+    wanted = FEATURE_SETS if everything else [find_feature_set(name) for name in _split(text)]
+    feature_sets = list(wanted)
+    if sources := _split(embeddings):
         from helpers.zoo.embeddings import embedding_feature_set
 
-        feature_sets += [embedding_feature_set(source) for source in embeddings]
+        feature_sets += [embedding_feature_set(source) for source in sources]
     if opensmile:
         from helpers.zoo.opensmile_features import LICENCE, opensmile_feature_set
 
@@ -108,13 +126,19 @@ def report_tasks(scored: Sequence[Scored], results: Path) -> None:
             print(evaluation.warning)
 
 
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m helpers.zoo.benchmark", description=__doc__)
     parser.add_argument("corpus", type=Path, help="folder with one or more corpora")
     parser.add_argument("--results", type=Path, default=Path("benchmark"), help="tables go here")
+    parser.add_argument("--models", default="all", help="names with commas between, or all")
+    parser.add_argument("--features", default="all", help="names with commas between, or all")
     parser.add_argument("--deep", action="store_true", help="also the models that need PyTorch")
     parser.add_argument("--opensmile", action="store_true", help="also eGeMAPS (research only)")
-    parser.add_argument("--embeddings", nargs="*", default=[], help="networks: hub name or folder")
+    parser.add_argument("--embeddings", default="", help="networks with commas: name or folder")
     parser.add_argument("--jobs", type=int, default=-1, help="folds at once, -1: one a core")
     return parser.parse_args(arguments)
 

@@ -188,6 +188,12 @@ def tabulate(scored: Sequence[Scored]) -> pd.DataFrame:
     )
 
 
+def find_best(table: pd.DataFrame, model: str) -> dict[str, object]:
+    """Give the row of a table with a model's best features; empty where it is not in the table."""
+    rows = table[table["model"] == model].sort_values("uar", ascending=False, kind="stable")
+    return rows.to_dict("records")[0] if len(rows) else {}
+
+
 def _score(corpus: DescribedCorpus, cell: Cell, folder: Path, jobs: int, seed: int) -> Scored:
     path = folder / "cells" / f"{_name(corpus, cell, seed)}.json"
     rows, labels = cell.task.take(corpus.labels)

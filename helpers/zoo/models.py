@@ -90,6 +90,30 @@ class ScaledClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(features).argmax(axis=1)]
 
 
+class NearestNeighbours(ClassifierMixin, BaseEstimator):
+    """The `NEIGHBOURS` nearest training rows vote, or all where there are fewer.
+
+    Attributes:
+        voters_: the fitted training rows
+        classes_: names of the classes
+    """
+
+    def fit(self, features, labels) -> "NearestNeighbours":
+        """Keep the training rows."""
+        count = min(NEIGHBOURS, len(labels))
+        self.voters_ = KNeighborsClassifier(count, weights="distance").fit(features, labels)
+        self.classes_ = self.voters_.classes_
+        return self
+
+    def predict_proba(self, features):
+        """Give the share of the votes of each of `classes_`, shape (rows, classes)."""
+        return self.voters_.predict_proba(features)
+
+    def predict(self, features):
+        """Give the class with most votes for each row."""
+        return self.classes_[self.predict_proba(features).argmax(axis=1)]
+
+
 def find_model(name: str) -> ZooModel:
     """Look a model up by name.
 
@@ -154,7 +178,7 @@ ZOO = (
         f"The {NEIGHBOURS} most similar training recordings vote, near ones more; classes cannot "
         "be weighted.",
         "To see what similarity alone gives, or to show the recordings behind a verdict.",
-        lambda seed: KNeighborsClassifier(NEIGHBOURS, weights="distance"),
+        lambda seed: NearestNeighbours(),
     ),
     ZooModel(
         "random forest",

@@ -14,8 +14,9 @@ from helpers.trained_model import TrainedModel
 from helpers.training import hash_training
 from helpers.workspace import Workspace
 from helpers.zoo.cards import card_text
+from helpers.zoo.comparison import find_best
 from helpers.zoo.described_corpus import TELEPHONE, DescribedCorpus
-from helpers.zoo.feature_sets import OURS, OVER_TIME
+from helpers.zoo.feature_sets import OURS, OVER_TIME, find_feature_set
 from helpers.zoo.models import FRAMES, ScaledClassifier, find_model
 
 
@@ -101,6 +102,28 @@ def store_zoo_model(
     text = card_text(read_card(zoo, stored.version))
     write_bytes(zoo.models / stored.version / "MODEL_CARD.md", text.encode())
     return stored
+
+
+def keep_best(
+    workspace: Workspace, corpus: DescribedCorpus, name: str, *, table: pd.DataFrame, line: str
+) -> TrainedModel:
+    """Fit a model with the features it did best on, and store it with its scores.
+
+    Args:
+        workspace: see `store_zoo_model`
+        corpus: what it learns from
+        name: in the registry
+        table: as `helpers.zoo.comparison.tabulate` gives it; a model that is not in it for this
+            line gets its usual features and no scores
+        line: what the recordings are heard through
+
+    Returns:
+        the stored model
+    """
+    scores = find_best(table[table["line"] == line], name)
+    feature_set = find_feature_set(scores["features"]) if scores else None
+    model = fit_zoo_model(corpus, name, feature_set=feature_set, line=line)
+    return store_zoo_model(workspace, model, corpus, line=line, scores=scores)
 
 
 def list_zoo_models(workspace: Workspace) -> pd.DataFrame:
