@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import make_scorer
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,7 +21,7 @@ from helpers.clusters.clustering import (
     name_groups,
 )
 from helpers.errors import CallEmotionError
-from helpers.evaluation import Evaluation, cross_validate, divide
+from helpers.evaluation import Evaluation, cross_validate, divide, unweighted_average_recall
 
 TREES = 40
 """Trees of a forest."""
@@ -122,7 +123,9 @@ def grow_forest(
     forest = RandomForestClassifier(TREES, class_weight="balanced", random_state=seed)
     try:
         folds = divide(labels, groups=groups, split="customer", folds=INNER_FOLDS, seed=seed)
-        forest = GridSearchCV(forest, GRID, scoring="balanced_accuracy", cv=folds)
+        forest = GridSearchCV(
+            forest, GRID, scoring=make_scorer(unweighted_average_recall), cv=folds
+        )
     except CallEmotionError:
         pass
     components = PCA(KEPT_VARIANCE, svd_solver="full")

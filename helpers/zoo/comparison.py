@@ -35,7 +35,7 @@ CHOSEN = "chosen inside the fold"
 APART, AT_RANDOM = "customer", "segment"
 """Splits: no speaker on both sides, and recordings drawn at random (leaks)."""
 
-TIMED = 20
+TIMED = 5
 """Recordings that are judged one by one to see how long one takes."""
 
 _SOURCES = (
