@@ -238,4 +238,4 @@ def test_the_pictures_show_every_model(scored):
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert set(shown) == set(QUICK)
     costs = plot_costs(table, line=TELEPHONE)
-    assert {text.get_text() for text in costs.axes[0].texts} == set(QUICK)
+    assert {text.get_text() for text in costs.legends[0].get_texts()} == set(QUICK)

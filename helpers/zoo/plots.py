@@ -5,6 +5,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from helpers.zoo.comparison import CHOSEN
+
+LEAST_COST = 0.01
+"""Smaller seconds, milliseconds and megabytes are drawn as this: the axes are logarithmic."""
+
 
 def plot_comparison(table: pd.DataFrame, *, line: str, classes: int) -> Figure:
     """Show the UAR of every model with its interval, a panel a feature set.
@@ -55,22 +60,22 @@ def plot_costs(table: pd.DataFrame, *, line: str) -> Figure:
         table: as `helpers.zoo.comparison.tabulate` gives it, of one task
         line: which rows
     """
-    rows = table[table["line"] == line].sort_values("uar").groupby("model").tail(1)
+    rows = table[(table["line"] == line) & (table["model"] != CHOSEN)]
+    rows = rows.sort_values("uar").groupby("model").tail(1)
     costs = {
         "train_s": "training in s",
         "latency_ms": "judging one recording in ms",
         "size_mb": "size in MB",
     }
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.5), sharey=True, layout="constrained")
-    for axis, (column, label) in zip(axes, costs.items(), strict=True):
-        values = rows[column].clip(lower=0.01)
-        axis.scatter(values, rows["uar"], color="tab:blue")
-        for value, row in zip(values, rows.itertuples(), strict=True):
-            axis.annotate(
-                row.model, (value, row.uar), xytext=(4, 3), textcoords="offset points", fontsize=8
-            )
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4.5), sharey=True, layout="constrained")
+    for place, row in enumerate(rows.iloc[::-1].to_dict("records")):
+        style = {"color": f"C{place % 10}", "marker": "os^D"[place // 10 % 4], "s": 60}
+        for axis, column in zip(axes, costs, strict=True):
+            axis.scatter(max(row[column], LEAST_COST), row["uar"], label=row["model"], **style)
+    for axis, label in zip(axes, costs.values(), strict=True):
         axis.set(xscale="log", xlabel=label)
-        axis.margins(x=0.25)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(f"UAR with its best features, {line}")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", fontsize=9)
     return figure
