@@ -12,7 +12,6 @@ NETWORKS ?= 0
 RESULTS ?= benchmark
 DEEP ?=
 
-ZOO_READY = $(if $(DEEP),.venv/.zoo)
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
@@ -47,7 +46,7 @@ emotions: .venv/.demo $(NETWORK_READY) ## Notebook 09: a model of emotions from 
 explore: .venv/.demo ## Notebook 10: what is in CORPUS
 	$(RUN) explore --corpus "$(CORPUS)" --workspace "$(WORKSPACE)"
 
-models: .venv/.demo $(ZOO_READY) ## Notebook 11: models and features compared on CORPUS, the best kept in WORKSPACE
+models: .venv/.demo ## Notebook 11: models and features compared on CORPUS, the best kept in WORKSPACE
 	$(RUN) models --corpus "$(CORPUS)" --workspace "$(WORKSPACE)"
 
 clusters: .venv/.demo ## Notebook 12: calls without a status, grouped by sound, for you to name

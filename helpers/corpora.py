@@ -28,6 +28,9 @@ TABLE = "corpus.csv"
 TABLE_COLUMNS = ("path", "emotion", "speaker", "corpus", "statement", "intensity", "sex")
 """Columns of `TABLE`; three are needed, and without `corpus` its folder's name is the corpus."""
 
+DEMOGRAPHICS = "VideoDemographics.csv"
+"""File of CREMA-D that tells the sex of its speakers; it lies beside the folder of recordings."""
+
 _NOT_WANTED = {
     "a song of RAVDESS; only speech is used": re.compile(r"(?a)03-02(-\d\d){5}"),
     "a video of RAVDESS; its sound is published alone": re.compile(r"(?a)0[12]-0[12](-\d\d){5}"),
@@ -39,6 +42,7 @@ def load_corpus(folder: Path | str) -> pd.DataFrame:
     """Describe every recording of the corpora below a folder.
 
     Warns of audio files that are not used because nothing describes them or they cannot be read.
+    The sex of CREMA-D's speakers is told where `DEMOGRAPHICS` lies below the folder or beside it.
 
     Args:
         folder: one or more corpora, unpacked, in any arrangement of folders
@@ -99,6 +103,7 @@ class _Search:
             raise CallEmotionError(f"{display(root)} is not a folder. {_expected()}")
         self.unused: list[_Unused] = []
         self.recordings: dict[Path, set[Recording]] = {}
+        self.sexes = _read_sexes(root.resolve().parent / DEMOGRAPHICS)
         files = set(self._list_files(root))
         tables = {path for path in files if path.name.casefold() == TABLE}
         for path in tables:
@@ -122,6 +127,8 @@ class _Search:
                 self._leave(folder, reason, unexpected=False)
                 continue
             seen.add(folder.resolve())
+            if DEMOGRAPHICS in names:
+                self.sexes |= _read_sexes(folder / DEMOGRAPHICS)
             for path in (folder / name for name in names):
                 if reason := _why_no_sound(path):
                     self._leave(path, reason, unexpected=False)
@@ -154,13 +161,14 @@ class _Search:
 
     def _read_name(self, path: Path) -> None:
         if recording := parse_name(path.absolute()):
-            self.recordings[path] = {recording}
+            sex = recording.sex or self.sexes.get(recording.speaker, "")
+            self.recordings[path] = {recording._replace(sex=sex)}
             return
         for reason, pattern in _NOT_WANTED.items():
             if pattern.fullmatch(path.stem):
                 self._leave(path, reason, unexpected=False)
                 return
-        self._leave(path, f"no corpus names its files like this; describe it in a {TABLE}")
+        self._leave(path, _why_unknown(path.absolute().parent.name))
 
     def _tabulate(self) -> pd.DataFrame:
         first: dict[Recording, Path] = {}
@@ -198,6 +206,26 @@ def _read_row(row: tuple, path: Path, *, corpus: str) -> Recording:
     return Recording(corpus, speaker, emotion, row.statement, row.intensity, sex, take=str(path))
 
 
+def _read_sexes(path: Path) -> dict[str, str]:
+    """Read the sex of CREMA-D's speakers; nothing where the file is missing or damaged."""
+    try:
+        table = read_csv(path, {"ActorID": str, "Sex": str}).map(str.strip)
+    except (TableError, OSError):
+        return {}
+    words = zip(table["ActorID"], table["Sex"].str.casefold(), strict=True)
+    return {f"cremad-{actor}": _SEXES[word] for actor, word in words if word in _SEXES}
+
+
+def _why_unknown(folder: str) -> str:
+    if parse_emotion(folder):
+        return (
+            f"its folder {folder!r} names the emotion, but without the speaker the voices that are "
+            "learned from and those that are scored cannot be kept apart; describe it in a "
+            f"{TABLE} with the columns {', '.join(TABLE_COLUMNS[:3])}"
+        )
+    return f"no corpus names its files like this; describe it in a {TABLE}"
+
+
 def _why_no_sound(path: Path) -> str:
     if path.name.startswith(".") or "__MACOSX" in path.parts:
         return "the operating system's own note, not a recording"
@@ -216,7 +244,9 @@ def _why_unreadable(path: Path) -> str:
 
 
 def _first_reasons(unused: list[_Unused]) -> str:
-    reasons = [f"{Path(item.path).name} ({item.reason})" for item in sorted(unused)[:3]]
+    """Name a file for each of the first three reasons."""
+    first = {item.reason: item for item in sorted(unused, reverse=True)}.values()
+    reasons = [f"{Path(item.path).name} ({item.reason})" for item in sorted(first)[:3]]
     return ", such as " * bool(reasons) + ", ".join(reasons)
 
 

@@ -17,6 +17,7 @@ from helpers.emotions import EMOTIONS
 from helpers.errors import CallEmotionError, TableError
 
 HEADER = "path,emotion,speaker\n"
+UNKNOWN = "no corpus names its files like this; describe it in a corpus.csv"
 SHAPES = [re.sub(r"\(\?ai?\)", "", corpus.pattern.pattern) for corpus in CORPORA]
 
 
@@ -265,10 +266,106 @@ def test_unknown_recordings_are_listed_and_warned_of(write):
     sentence = r"not used: 4, such as a\.flac, b\.m4a, d\.wav; list_corpus says why"
     with pytest.warns(UserWarning, match=sentence):
         assert len(load_corpus(folder)) == 1
-    unknown = "no corpus names its files like this; describe it in a corpus.csv"
     names = ["a.flac", "b.m4a", "d.wav", "notes.txt", "x/c.MP3"]
     assert list(reasons(folder)) == names
-    assert [reasons(folder)[name] == unknown for name in names] == [True, True, True, False, True]
+    assert [reasons(folder)[name] == UNKNOWN for name in names] == [True, True, True, False, True]
+
+
+NEEDS_SPEAKERS = (
+    "names the emotion, but without the speaker the voices that are learned from and those that "
+    "are scored cannot be kept apart; describe it in a corpus.csv with the columns path, emotion, "
+    "speaker"
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "needs_speakers"),
+    [
+        *[("angry", True), ("Happiness", True), ("SAD", True), ("Pleasant_surprise", True)],
+        *[("Ärger", True), ("A\u0308rger", True), ("_neutral_", True)],
+        *[("OAF_angry", False), ("not happy", False), ("hello", False), ("_", False)],
+    ],
+)
+def test_a_folder_for_each_emotion_lacks_the_speakers(write, folder, needs_speakers):
+    data = write("03a01Fa.wav", f"mine/{folder}/1.wav", f"{folder}/ann/1.wav")
+    with pytest.warns(UserWarning, match="not used: 2, such as 1.wav, 1.wav; list_corpus says"):
+        assert len(load_corpus(data)) == 1
+    expected = f"its folder {folder!r} {NEEDS_SPEAKERS}" if needs_speakers else UNKNOWN
+    assert reasons(data) == {f"mine/{folder}/1.wav": expected, f"{folder}/ann/1.wav": UNKNOWN}
+
+
+def test_a_folder_for_each_emotion_with_a_table_is_a_corpus(write):
+    rows = "angry/1.wav,angry,ann\nhappy/1.wav,happy,ann\n"
+    folder = write("angry/1.wav", "happy/1.wav", corpus=HEADER + rows)
+    assert load_corpus(folder)["emotion"].tolist() == ["angry", "happy"]
+    assert reasons(folder) == {}
+
+
+def test_each_reason_is_told_once_where_nothing_is_used(write, monkeypatch):
+    folder = write("angry/1.wav", "angry/2.wav", "happy/3.wav", "4.wav", "notes.txt")
+    sentence = (
+        r"none of the 5 .*, such as 4\.wav \(no .*\), 1\.wav \(.*'angry'.*\), 3\.wav \(.*\)\. E"
+    )
+    with pytest.raises(CallEmotionError, match=sentence) as stopped:
+        load_corpus(folder)
+    assert str(stopped.value).count("'angry'") == 1
+    monkeypatch.chdir(folder / "angry")
+    with pytest.raises(CallEmotionError, match=f"1.wav \\(its folder 'angry' {NEEDS_SPEAKERS}"):
+        load_corpus(".")
+
+
+ACTORS = "ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,x,y\n"
+QUOTED = '"ActorID","Age","Sex"\r\n1001,51,"Male"\r\n1002,21," female"\r\n1003,21,"?"\r\n'
+CREMAD = [f"AudioWAV/{actor}_DFA_ANG_XX.wav" for actor in (1001, 1002, 1003)]
+
+
+@pytest.mark.parametrize("below", ["", "AudioWAV"])
+def test_the_speakers_of_cremad_have_the_sex_that_their_table_tells(write, below):
+    folder = write(*CREMAD, "03a01Fa.wav", VideoDemographics="\ufeff" + QUOTED)
+    table = load_corpus(folder / below).set_index("speaker")
+    told = {"cremad-1001": "male", "cremad-1002": "female", "cremad-1003": ""}
+    assert table.loc[list(told), "sex"].to_dict() == told
+    assert below or table.loc["emodb-03", "sex"] == "male"
+    assert reasons(folder) == {"VideoDemographics.csv": "not an audio file"}
+
+
+def test_a_recording_of_cremad_met_twice_is_used_once_with_its_sex(write):
+    other = CREMAD[0].replace("WAV", "MP3").replace("wav", "mp3")
+    folder = write(CREMAD[0], other, VideoDemographics=ACTORS)
+    assert load_corpus(folder)["sex"].tolist() == ["male"]
+
+
+def test_a_row_of_a_table_goes_before_the_sex_that_cremad_tells(write):
+    texts = {"corpus": f"{HEADER}{CREMAD[0]},sad,1001\n", "VideoDemographics": ACTORS}
+    table = load_corpus(write(*CREMAD[:1], **texts))
+    assert table[["speaker", "sex"]].to_numpy().tolist() == [["data-1001", ""]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *[b"", b"\0" * 99, b"\xff\xfe\xfa", b"ActorID,Sex\n", b"ActorID;Sex\n1001;Male\n"],
+        *[b"ActorID,Age\n1001,51\n", b"Sex\nMale\n", b"ActorID,Sex\n1001\n", b"<html>\n<p>,</p>"],
+        *[b"ActorID,Sex\n1001,Male,x\n", b"ActorID,Sex\n1001,Ma", b'ActorID,Sex\n1001,"Male\n'],
+    ],
+)
+def test_a_damaged_table_of_cremad_changes_nothing_but_the_sex(write, content):
+    folder = write(*CREMAD)
+    before = load_corpus(folder)
+    (folder / "VideoDemographics.csv").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load_corpus(folder).equals(before)
+    assert set(before["sex"]) == {""}
+    assert reasons(folder) == {"VideoDemographics.csv": "not an audio file"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "link to nowhere"])
+def test_what_only_has_the_name_of_the_table_of_cremad_does_no_harm(write, kind):
+    folder = write(*CREMAD)
+    path = folder / "VideoDemographics.csv"
+    path.mkdir() if kind == "folder" else path.symlink_to("nowhere")
+    assert set(load_corpus(folder)["sex"]) == set(load_corpus(folder / "AudioWAV")["sex"]) == {""}
 
 
 def test_empty_files_and_links_without_a_file_are_listed(write):

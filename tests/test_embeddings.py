@@ -7,14 +7,14 @@ torch = pytest.importorskip("torch", reason=REASON)
 transformers = pytest.importorskip("transformers", reason=REASON)
 
 from helpers.errors import CallEmotionError  # noqa: E402
-from helpers.features import PHONE, call_features, read_segments  # noqa: E402
+from helpers.features import PHONE, call_features  # noqa: E402
 from helpers.zoo.embeddings import (  # noqa: E402
     EMBEDDING_RATE,
     embed,
     embedding_feature_set,
     load_network,
 )
-from helpers.zoo.feature_sets import find_feature_set  # noqa: E402
+from helpers.zoo.feature_sets import find_feature_set, of_calls  # noqa: E402
 
 KINDS = {
     "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),
@@ -75,7 +75,7 @@ def test_the_mean_over_layers_and_time_is_what_the_network_gives(folder):
 def test_a_call_is_described_segment_by_segment(folder, tmp_path):
     path = tmp_path / "call.wav"
     soundfile.write(path, np.tile(make_voice(1.0, 8000), 50), 8000, subtype="ULAW")
-    feature_set = embedding_feature_set(folder)._replace(read=read_segments)
+    feature_set = of_calls(embedding_feature_set(folder))
     matrix = call_features(path, feature_set=feature_set)
     assert matrix.shape == (2, WIDTH) and np.isfinite(matrix).all()
 

@@ -4,7 +4,7 @@ import pytest
 import soundfile
 
 from helpers.errors import AudioError, CallEmotionError
-from helpers.features import CallSegments
+from helpers.features import CallSegments, call_features
 from helpers.zoo.feature_sets import (
     CLASSIC_UTTERANCE,
     DESCRIPTORS_110,
@@ -16,6 +16,7 @@ from helpers.zoo.feature_sets import (
     OVER_TIME,
     SIMPLE,
     find_feature_set,
+    of_calls,
     read_utterance,
 )
 
@@ -122,6 +123,16 @@ def test_what_is_no_recording_is_an_error(tmp_path):
 @pytest.mark.parametrize("feature_set", FEATURE_SETS, ids=lambda each: each.name)
 def test_every_set_is_found_by_its_name(feature_set):
     assert find_feature_set(feature_set.name) is feature_set
+
+
+def test_a_set_of_utterances_can_describe_the_start_and_end_of_calls(tmp_path):
+    path = tmp_path / "call.wav"
+    soundfile.write(path, np.tile(make_voice(1.0, 8000), 60), 8000, subtype="ULAW")
+    feature_set = of_calls(SIMPLE)
+    assert call_features(path, feature_set=feature_set).shape == (2, 28)
+    again = find_feature_set(feature_set.name)
+    assert (again.name, again.read) == (feature_set.name, feature_set.read)
+    assert feature_set.name != SIMPLE.name
 
 
 def test_an_unknown_set_is_refused_with_the_names_that_there_are():

@@ -10,7 +10,13 @@ import numpy as np
 from helpers.audio import open_recording, to_mono
 from helpers.descriptors import MEL_BANDS, describe_frames
 from helpers.errors import CallEmotionError
-from helpers.features import CLASSIC, CLASSIC_RATE, CallSegments, FeatureSet
+from helpers.features import (
+    CLASSIC,
+    CLASSIC_RATE,
+    CallSegments,
+    FeatureSet,
+    read_segments,
+)
 from helpers.functionals import FUNCTIONALS, summarise
 from helpers.segments import Segment
 
@@ -32,6 +38,9 @@ SCALARS = ("zero_crossing_rate", "rms", "centroid", "rolloff")
 EMBEDDING, OPENSMILE = "embedding-", "opensmile-"
 """What names of feature sets begin with that need other packages."""
 
+OF_CALLS = "-of-calls"
+"""End of the name of a set of utterances that describes calls."""
+
 DELTA_FRAMES = 9
 """Frames a change of the MFCC is measured over; the last frame continues what is shorter."""
 
@@ -49,9 +58,9 @@ def read_utterance(path: Path | str) -> CallSegments:
 
 
 def describes_utterances(name: str) -> bool:
-    """Whether this is the name of a feature set of utterances, not of calls."""
+    """Whether this is the name of a feature set of utterances, or one that was made of it."""
     known = [each.name for each in FEATURE_SETS]
-    return name in known or name.startswith((EMBEDDING, OPENSMILE))
+    return name.removesuffix(OF_CALLS) in known or name.startswith((EMBEDDING, OPENSMILE))
 
 
 def find_feature_set(name: str) -> FeatureSet:
@@ -61,6 +70,8 @@ def find_feature_set(name: str) -> FeatureSet:
         CallEmotionError: where there is none of that name, or its network is not there any more
         ImportError: where it needs a package that is missing
     """
+    if name.endswith(OF_CALLS):
+        return of_calls(find_feature_set(name.removesuffix(OF_CALLS)))
     if name.startswith(EMBEDDING):
         from helpers.zoo.embeddings import restore_feature_set
 
@@ -78,11 +89,13 @@ def find_feature_set(name: str) -> FeatureSet:
 def make_feature_set(
     name: str, names: tuple[str, ...], describe: Callable[[np.ndarray, int], np.ndarray]
 ) -> FeatureSet:
-    """Make a feature set of utterances from a function of `signal, sampling_rate`.
-
-    It describes the segments of calls as well, with `read=helpers.features.read_segments`.
-    """
+    """Make a feature set of utterances from a function of `signal, sampling_rate`."""
     return FeatureSet(name, names, partial(_describe_segments, describe), read_utterance)
+
+
+def of_calls(feature_set: FeatureSet) -> FeatureSet:
+    """Let a feature set of utterances describe the start and end of calls instead."""
+    return feature_set._replace(name=f"{feature_set.name}{OF_CALLS}", read=read_segments)
 
 
 def describe_110(signal: np.ndarray, sampling_rate: int) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""What a corpus of emotions holds: recordings and speakers, in tables and pictures."""
