@@ -64,6 +64,7 @@ def plot_ablation(table: pd.DataFrame) -> Figure:
         axes.set_title(title, fontsize=10)
         axes.grid(axis="x", alpha=0.3)
     panels[0].set_yticks(places, table["augmentation"])
+    panels[0].set_ylim(-0.6, len(table) - 0.4)
     label = "points of UAR more than without augmentation, with 95 % interval"
     figure.supxlabel(label, fontsize=10)
     plt.close(figure)

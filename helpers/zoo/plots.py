@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from helpers.zoo.comparison import CHOSEN
 
@@ -50,6 +51,7 @@ def plot_comparison(table: pd.DataFrame, *, line: str, classes: int) -> Figure:
         axis.grid(axis="x", alpha=0.3)
     axes[0, 0].legend(loc="lower right", fontsize=8)
     axes[-1, 0].set_xlabel(f"UAR, {line}; dashed: guessing")
+    plt.close(figure)
     return figure
 
 
@@ -74,8 +76,10 @@ def plot_costs(table: pd.DataFrame, *, line: str) -> Figure:
             axis.scatter(max(row[column], LEAST_COST), row["uar"], label=row["model"], **style)
     for axis, label in zip(axes, costs.values(), strict=True):
         axis.set(xscale="log", xlabel=label)
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(f"UAR with its best features, {line}")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", fontsize=9)
+    plt.close(figure)
     return figure
