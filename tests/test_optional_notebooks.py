@@ -41,7 +41,7 @@ def test_notebook_11_compares_keeps_and_verifies_models(trained):
     kept = list_zoo_models(trained)
     assert kept["model"].tolist() == ["logistic regression"]
     assert (verify_models(trained)["error"] == "").all()
-    shown = ("chosen inside the fold", "upset or not", "drawn lines", kept["version"].iloc[0])
+    shown = ("chosen inside the fold", "<th>not upset</th>", "drawn lines", kept["version"].iloc[0])
     assert [text for text in shown if text not in page] == []
 
 
