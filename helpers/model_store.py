@@ -22,6 +22,7 @@ from helpers.exports import export_model
 from helpers.features import PHONE, FeatureSet
 from helpers.files import read_csv, write_bytes, write_csv, write_json
 from helpers.model_card import card_markdown, card_page
+from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel, dump_model, restore_model
 from helpers.workspace import Workspace
 from helpers.zoo.feature_sets import describes_utterances, find_feature_set
@@ -90,14 +91,16 @@ def load_version(workspace: Workspace, version: str) -> TrainedModel:
     """
     card = read_card(workspace, version)
     if card.get("digest") != _digest(card) or card["version"] != version:
-        raise ModelError(f"the card of version {version} is damaged or was changed: {_ADVICE}")
+        raise ModelError(
+            f"the card of version {version} is damaged or was changed: {_advise(card)}"
+        )
     path = workspace.models / version / _MODEL
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"version {version} is incomplete: {_ADVICE}") from error
+        raise ModelError(f"version {version} is incomplete: {_advise(card)}") from error
     if hashlib.sha256(content).hexdigest() != card["sha256"][_MODEL]:
-        raise ModelError(f"{path} is not the file this project wrote: {_ADVICE}")
+        raise ModelError(f"{path} is not the file this project wrote: {_advise(card)}")
     known = {
         "training_hash": card["training"]["hash"],
         "trained_on": frozenset(card["trained_on"]),
@@ -248,6 +251,9 @@ _ADVICE = (
 )
 
 
+_ZOO_ADVICE = "fit it again with notebook 11, or bring the file back from a copy"
+
+
 def list_champions(workspace: Workspace) -> list[str]:
     """List what judged calls, in the order in which it did, the present champion last."""
     history = read_history(workspace)
@@ -309,6 +315,10 @@ def _emotions_path(workspace: Workspace, name: str) -> Path:
     return workspace.models / "voice_emotions" / f"{name}.npz"
 
 
+def _advise(card: Mapping) -> str:
+    return _ADVICE if card.get("labels") == list(STATUSES) else _ZOO_ADVICE
+
+
 def _digest(card: Mapping) -> str:
     """Hash what of a card a model is loaded with; the rest may grow."""
     values = [card.get(name) for name in (*_LOADED, "training", "sha256")]
@@ -319,10 +329,10 @@ def _digest(card: Mapping) -> str:
 def _describe_failure(version: str, card: Mapping, what: str) -> str:
     made = (card.get("libraries") or {}).get("scikit-learn", "an unknown version")
     if made == sklearn.__version__:
-        return f"version {version} cannot be used ({what}): {_ADVICE}"
+        return f"version {version} cannot be used ({what}): {_advise(card)}"
     return (
         f"version {version}, made with scikit-learn {made}, cannot be used with "
-        f"{sklearn.__version__} ({what}): install scikit-learn {made}, or {_ADVICE}"
+        f"{sklearn.__version__} ({what}): install scikit-learn {made}, or {_advise(card)}"
     )
 
 

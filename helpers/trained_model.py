@@ -157,6 +157,8 @@ def restore_model(content: bytes, **known) -> TrainedModel:
         model = TrainedModel(parts["scaler"], parts["classifier"], **known)
         answers = replace(model, temperature=1.0).predict_proba(parts["probes"])
         same = np.allclose(answers, parts["answers"], atol=TOLERANCE)
+    except ImportError as error:
+        raise ModelError(f"it needs {error.name}, which make zoo installs") from error
     except Exception as error:  # a foreign file or another scikit-learn may fail anywhere inside
         raise ModelError(f"it cannot be read, {type(error).__name__}") from error
     if not same:

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from helpers.dataset import VERDICT_KINDS, load_dataset
 from helpers.errors import AudioError, CallEmotionError
 from helpers.evaluation import evaluate
 from helpers.workspace import SAMPLE_DATA
-from helpers.zoo import benchmark, comparison
+from helpers.zoo import benchmark, comparison, fingerprint
 from helpers.zoo.calls import compare_on_calls
 from helpers.zoo.comparison import (
     APART,
@@ -19,8 +21,15 @@ from helpers.zoo.comparison import (
     score_cells,
     tabulate,
 )
-from helpers.zoo.described_corpus import TELEPHONE, WIDE_BAND, DescribedCorpus, describe_recording
+from helpers.zoo.described_corpus import (
+    LINES,
+    TELEPHONE,
+    WIDE_BAND,
+    DescribedCorpus,
+    describe_recording,
+)
 from helpers.zoo.feature_sets import CLASSIC_UTTERANCE, FEATURE_SETS, OVER_TIME, SIMPLE
+from helpers.zoo.fingerprint import fingerprint_code
 from helpers.zoo.models import ScaledClassifier, list_models
 from helpers.zoo.plots import plot_comparison, plot_costs
 from helpers.zoo.tasks import TASKS, find_task
@@ -51,6 +60,23 @@ def test_the_table_has_every_model_on_every_set_it_takes():
     assert {(cell.line, cell.split) for cell in cells} == {
         (line, split) for line in (WIDE_BAND, TELEPHONE) for split in (APART, AT_RANDOM)
     }
+
+
+def test_a_model_without_features_that_it_takes_is_named(capsys):
+    assert list_cells(["logistic regression"], [OVER_TIME]) == []
+    assert "left out: logistic regression" in capsys.readouterr().out
+    assert tabulate([]).empty
+
+
+def test_what_other_code_has_made_is_not_taken(tmp_path, monkeypatch):
+    module, names = tmp_path / "helper.py", set()
+    for content in ("one", "two"):
+        module.write_text(content)
+        monkeypatch.setattr(fingerprint, "find_spec", lambda _: SimpleNamespace(origin=module))
+        fingerprint_code.cache_clear()
+        names.add(fingerprint_code(("helper",)))
+    fingerprint_code.cache_clear()
+    assert len(names) == 2
 
 
 def test_an_unknown_model_is_refused_before_anything_is_scored():
@@ -168,7 +194,8 @@ class TestCorpus:
     def test_the_telephone_changes_what_is_heard(self, corpus):
         path = corpus.table["path"].iloc[0]
         wide, telephone = (
-            describe_recording(path, CLASSIC_UTTERANCE, line) for line in (WIDE_BAND, TELEPHONE)
+            describe_recording(path, LINES[line](CLASSIC_UTTERANCE))
+            for line in (WIDE_BAND, TELEPHONE)
         )
         assert not np.allclose(wide, telephone)
 
@@ -176,12 +203,13 @@ class TestCorpus:
         path = tmp_path / "broken.wav"
         path.write_bytes(b"RIFF")
         with pytest.raises(AudioError, match=r"broken\.wav: "):
-            describe_recording(path, SIMPLE, WIDE_BAND)
+            describe_recording(path, SIMPLE)
 
 
 class TestCommand:
     def test_writes_tables_and_pictures(self, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(benchmark, "OURS", SIMPLE)
+        monkeypatch.setattr(benchmark, "TASKS", TASKS[2:3])
         chosen = ["--models", QUICK[0], "--features", SIMPLE.name, "--jobs", "1"]
         arguments = [str(SAMPLE_DATA / "voices"), "--results", str(tmp_path), *chosen]
         assert benchmark.main(arguments) == 0
@@ -199,7 +227,7 @@ class TestCommand:
 
     def test_models_and_features_are_asked_for_by_name(self):
         assert benchmark.select_models(" SVM , extra trees,") == ["SVM", "extra trees"]
-        chosen = benchmark.select_feature_sets("classic-180, simple-28")
+        chosen = benchmark.select_feature_sets("means-180, simple-28")
         assert chosen == [CLASSIC_UTTERANCE, SIMPLE]
         assert benchmark.select_feature_sets("all") == list(FEATURE_SETS)
 
@@ -228,7 +256,9 @@ class TestOnCalls:
 
 def test_the_best_features_of_a_model_are_found():
     table = pd.DataFrame({"model": ["SVM", "SVM", "GRU"], "uar": [0.3, 0.5, 0.6], "x": [1, 2, 3]})
-    assert find_best(table, "SVM")["x"] == 2
+    table = pd.concat([table.assign(task="all emotions"), table.assign(task="upset", uar=0.9)])
+    best = find_best(table, "SVM")
+    assert (best["x"], best["features_tried"]) == (2, 2)
     assert find_best(table, "k") == {}
 
 

@@ -168,10 +168,18 @@ def test_boosting_without_speakers_to_hold_out_makes_the_fewest_rounds():
     assert model.rounds_ == FEWEST_ROUNDS
 
 
-def test_support_vectors_with_one_speaker_are_refused_in_words():
+def test_support_vectors_of_one_speaker_are_calibrated_by_rows():
     features, labels, _ = make_rows()
+    model = SupportVectors().fit(features, labels, np.zeros(len(labels)))
+    by_rows = SupportVectors().fit(features, labels)
+    np.testing.assert_array_equal(model.predict_proba(features), by_rows.predict_proba(features))
+
+
+def test_support_vectors_with_a_single_row_of_a_class_are_refused_in_words():
+    features, labels, groups = make_rows()
+    rows = np.concatenate([[0], np.flatnonzero(labels != labels[0])])
     with pytest.raises(CallEmotionError, match="too few customers or speakers"):
-        SupportVectors().fit(features, labels, np.zeros(len(labels)))
+        SupportVectors().fit(features[rows], labels[rows], groups[rows])
 
 
 class TestChosenModel:

@@ -90,7 +90,8 @@ def compare_augmentations(
         jobs: recordings and folds at once; -1 for one a core
 
     Returns:
-        one row an augmentation, and the rows of `WHAT`: `augmentation, what`; `uar, low, high` on
+        one row an augmentation, and the rows of `WHAT`, `ALL` where there are two or more
+        augmentations: `augmentation, what`; `uar, low, high` on
         telephone speech with its 95 % interval; `difference, difference_low, difference_high` to
         no augmentation, with the 95 % interval over the same draws of speakers; `upset_uar`, of
         upset against not upset; the same with noise behind the voice, beginning with `noisy_`;
@@ -204,6 +205,8 @@ def _list_trainings(names: list[str], copies: int) -> dict[str, list[tuple[str, 
     """List the copies that are added to the training recordings, by row of the table."""
     single = [UNCHANGED, *names, LINES]
     trainings = {NONE: [], **{name: [(name, copy) for copy in range(copies)] for name in single}}
+    if len(names) < 2:
+        return trainings
     return {**trainings, ALL: [(name, 0) for name in names]}
 
 

@@ -51,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     report(tabulate(scored), results, classes=len(set(corpus.labels)))
+    print(*filter(None, (_warn(each) for each in scored)), sep="\n")
     report_tasks(asked, results)
     described = [
         {"features": each.name, "ms": round(1000 * corpus.time_description(each, TELEPHONE), 1)}
@@ -124,6 +125,11 @@ def report_tasks(scored: Sequence[Scored], results: Path) -> None:
             confusion = evaluation.confusion.reset_index()
             show_table(confusion, f"{name}, {TELEPHONE}: confusion", results)
             print(evaluation.warning)
+
+
+def _warn(scored: Scored) -> str:
+    warning = scored.evaluation.warning if scored.cell.split == APART else ""
+    return f"{', '.join(scored.cell.row)}: {warning}" if warning else ""
 
 
 def _split(text: str) -> list[str]:

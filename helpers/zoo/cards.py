@@ -27,10 +27,15 @@ _TEMPLATE = """\
 On speakers it has not heard: UAR {{ "%.2f" | format(scores.uar) }}
 ({{ "%.2f" | format(scores.low) }} to {{ "%.2f" | format(scores.high) }});
 guessing gives {{ "%.2f" | format(1 / labels | length) }}.
-{%- if scores.random_uar == scores.random_uar %}
+{%- if scores.features_tried is defined and scores.features_tried > 1 %}
+Its features were the best of {{ scores.features_tried }} on these very speakers, which flatters.
+{%- endif %}
+{%- if scores.random_uar is defined %}
 Recordings drawn at random, which leaks, would give {{ "%.2f" | format(scores.random_uar) }}.
 {%- endif %}
+{%- if scores.upset_uar is defined %}
 Upset or not: {{ "%.2f" | format(scores.upset_uar) }}.
+{%- endif %}
 {%- else -%}
 It was not scored. Compare models before you rely on one.
 {%- endif %}
@@ -44,7 +49,8 @@ def card_text(card: Mapping) -> str:
     """Tell the card of a version of the zoo as Markdown.
 
     Args:
-        card: content of its `card.json`
+        card: content of its `card.json`; where it has scores, `uar`, `low` and `high` are among
+            them
     """
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(_TEMPLATE).render(card)

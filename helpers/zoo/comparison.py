@@ -1,7 +1,6 @@
 """Models against feature sets on one corpus, every cell scored by the same folds and kept."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,10 +13,6 @@ import numpy as np
 import pandas as pd
 import skops.io
 
-import helpers.zoo.boosting
-import helpers.zoo.models
-import helpers.zoo.selection
-import helpers.zoo.support_vectors
 from helpers.emotion import UPSET
 from helpers.evaluation import Evaluation, cross_validate, unweighted_average_recall
 from helpers.features import FeatureSet
@@ -25,6 +20,7 @@ from helpers.files import write_json
 from helpers.progress import progress
 from helpers.zoo.described_corpus import LINES, DescribedCorpus
 from helpers.zoo.feature_sets import FEATURE_SETS, OVER_TIME
+from helpers.zoo.fingerprint import fingerprint_code
 from helpers.zoo.models import FRAMES, VECTORS, ScaledClassifier, find_model, list_models
 from helpers.zoo.selection import ChosenModel
 from helpers.zoo.tasks import TASKS, Task
@@ -35,15 +31,22 @@ CHOSEN = "chosen inside the fold"
 APART, AT_RANDOM = "customer", "segment"
 """Splits: no speaker on both sides, and recordings drawn at random (leaks)."""
 
+COLUMNS = (
+    *("task", "line", "features", "model", "uar", "low", "high", "upset_uar", "random_uar", "gap"),
+    *("train_s", "latency_ms", "size_mb"),
+)
+"""Columns of the table of scores."""
+
 TIMED = 5
 """Recordings that are judged one by one to see how long one takes."""
 
-_SOURCES = (
-    helpers.zoo.models,
-    helpers.zoo.boosting,
-    helpers.zoo.selection,
-    helpers.zoo.support_vectors,
+SCORED_BY = (
+    *("helpers.evaluation", "helpers.zoo.architectures", "helpers.zoo.boosting"),
+    *("helpers.zoo.comparison", "helpers.zoo.described_corpus", "helpers.zoo.feature_sets"),
+    *("helpers.zoo.held_out", "helpers.zoo.models", "helpers.zoo.networks"),
+    *("helpers.zoo.selection", "helpers.zoo.support_vectors", "helpers.zoo.tasks"),
 )
+"""Modules on which a model and its answers depend."""
 
 
 class Cell(NamedTuple):
@@ -116,6 +119,11 @@ def list_cells(
     models = [*list_models(), CHOSEN] if models is None else models
     takes = {name: VECTORS if name == CHOSEN else find_model(name).takes for name in models}
     gives = {each.name: FRAMES if each is OVER_TIME else VECTORS for each in feature_sets}
+    if left_out := [name for name in models if takes[name] not in gives.values()]:
+        print(
+            f"left out: {', '.join(left_out)}. None of {', '.join(gives)} is for them; models that "
+            f"take frames need {OVER_TIME.name}, the others any other features"
+        )
     return [
         Cell(name, feature_set, line, split, task)
         for feature_set, line, name, split, task in product(
@@ -182,16 +190,22 @@ def tabulate(scored: Sequence[Scored]) -> pd.DataFrame:
                 "size_mb": round(each.size_mb, 2),
             }
         )
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.sort_values(
         ["task", "line", "uar"], ascending=[True, True, False], ignore_index=True, kind="stable"
     )
 
 
 def find_best(table: pd.DataFrame, model: str) -> dict[str, object]:
-    """Give the row of a table with a model's best features; empty where it is not in the table."""
-    rows = table[table["model"] == model].sort_values("uar", ascending=False, kind="stable")
-    return rows.to_dict("records")[0] if len(rows) else {}
+    """Give the row of a table with a model's best features for the first of `TASKS`.
+
+    Returns:
+        its columns and `features_tried`, among how many features it is the best; empty where the
+        model is not in the table
+    """
+    rows = table[(table["model"] == model) & (table["task"] == TASKS[0].name)]
+    rows = rows.sort_values("uar", ascending=False, kind="stable").to_dict("records")
+    return {**rows[0], "features_tried": len(rows)} if rows else {}
 
 
 def _score(corpus: DescribedCorpus, cell: Cell, folder: Path, jobs: int, seed: int) -> Scored:
@@ -260,11 +274,6 @@ def _time_one(model, features: np.ndarray) -> float:
 
 
 def _name(corpus: DescribedCorpus, cell: Cell, seed: int) -> str:
-    sources = [inspect.getsource(module) for module in _SOURCES]
-    if cell.model != CHOSEN and "torch" in find_model(cell.model).needs:
-        import helpers.zoo.networks
-
-        sources.append(inspect.getsource(helpers.zoo.networks))
-    what = (*cell.row, cell.split, seed)
-    content = json.dumps([corpus.digest, *map(str, what), *sources])
+    what = (corpus.digest, *cell.row, cell.split, repr(cell.task), str(seed))
+    content = json.dumps([*what, fingerprint_code(SCORED_BY)])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

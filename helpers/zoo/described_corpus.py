@@ -10,37 +10,36 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from helpers.channel import TELEPHONE_RATE, simulate_telephone
 from helpers.dataset import npy_bytes
 from helpers.duplicates import join_duplicates
 from helpers.emotion import check_table
 from helpers.errors import AudioError
-from helpers.features import CallSegments, FeatureSet
+from helpers.features import FeatureSet
 from helpers.files import write_bytes
 from helpers.progress import progress
-from helpers.zoo.feature_sets import OURS
-
-
-def _through_telephone(call: CallSegments) -> CallSegments:
-    signals = [simulate_telephone(signal, call.sampling_rate) for signal in call.signals]
-    return call._replace(signals=signals, sampling_rate=TELEPHONE_RATE)
-
+from helpers.zoo.feature_sets import OURS, by_telephone
+from helpers.zoo.fingerprint import fingerprint_code
 
 WIDE_BAND, TELEPHONE = "wide-band", "telephone"
 """The recording as it is, and at 8 kHz, 300 to 3400 Hz, mu-law."""
 
-LINES: dict[str, Callable[[CallSegments], CallSegments]] = {
-    WIDE_BAND: lambda call: call,
-    TELEPHONE: _through_telephone,
+LINES: dict[str, Callable[[FeatureSet], FeatureSet]] = {
+    WIDE_BAND: lambda feature_set: feature_set,
+    TELEPHONE: by_telephone,
 }
 """What a corpus is heard through, by name."""
+
+_DESCRIBED_BY = (
+    *("helpers.channel", "helpers.descriptors", "helpers.features", "helpers.functionals"),
+    *("helpers.zoo.feature_sets", "helpers.zoo.embeddings", "helpers.zoo.opensmile_features"),
+)
 
 TIMED = 20
 """Recordings that are described one by one to see how long one takes."""
 
 
 class DescribedCorpus:
-    """Recordings of a corpus as matrices; what was described once is read from disk.
+    """Recordings of a corpus as matrices; what the same code described before is read.
 
     Args:
         table: with the columns `path, emotion, speaker`, as `helpers.corpora.load_corpus` gives it
@@ -84,16 +83,16 @@ class DescribedCorpus:
         Raises:
             AudioError: with the path, where a recording cannot be read
         """
-        name = f"{feature_set.name}_{line}_{self.digest}.npy"
+        heard = LINES[line](feature_set)
+        name = f"{heard.name}_{self.digest}_{fingerprint_code(_DESCRIBED_BY)}.npy"
         path = self.folder / "features" / name
         if path.is_file():
             return np.load(path, allow_pickle=False)
         describe = delayed(describe_recording)
         rows = Parallel(n_jobs=self.jobs, return_as="generator")(
-            describe(path, feature_set, line) for path in self.table["path"]
+            describe(path, heard) for path in self.table["path"]
         )
-        title = f"{feature_set.name}, {line}"
-        matrix = np.stack(list(progress(rows, title, total=len(self.table))))
+        matrix = np.stack(list(progress(rows, heard.name, total=len(self.table))))
         write_bytes(path, npy_bytes(matrix))
         return matrix
 
@@ -102,19 +101,19 @@ class DescribedCorpus:
         seconds = []
         for path in self.table["path"][:TIMED]:
             clock = perf_counter()
-            describe_recording(path, feature_set, line)
+            describe_recording(path, LINES[line](feature_set))
             seconds.append(perf_counter() - clock)
         return float(np.median(seconds))
 
 
-def describe_recording(path: Path | str, feature_set: FeatureSet, line: str) -> np.ndarray:
-    """Describe one recording, shape (features,), float32.
+def describe_recording(path: Path | str, feature_set: FeatureSet) -> np.ndarray:
+    """Describe one recording of one voice, shape (features,), float32.
 
     Raises:
         AudioError: with the path, where it cannot be read
     """
     try:
-        call = LINES[line](feature_set.read(path))
+        call = feature_set.read(path)
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from error
     return feature_set.describe(call)[0]

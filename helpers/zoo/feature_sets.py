@@ -8,8 +8,9 @@ import librosa
 import numpy as np
 
 from helpers.audio import open_recording, to_mono
+from helpers.channel import TELEPHONE_RATE, simulate_telephone
 from helpers.descriptors import MEL_BANDS, describe_frames
-from helpers.errors import CallEmotionError
+from helpers.errors import AudioError, CallEmotionError
 from helpers.features import (
     CLASSIC,
     CLASSIC_RATE,
@@ -38,8 +39,8 @@ SCALARS = ("zero_crossing_rate", "rms", "centroid", "rolloff")
 EMBEDDING, OPENSMILE = "embedding-", "opensmile-"
 """What names of feature sets begin with that need other packages."""
 
-OF_CALLS = "-of-calls"
-"""End of the name of a set of utterances that describes calls."""
+OF_CALLS, BY_TELEPHONE = "-of-calls", "-by-telephone"
+"""Ends of the name of a set of utterances that describes calls, or what a telephone passes on."""
 
 DELTA_FRAMES = 9
 """Frames a change of the MFCC is measured over; the last frame continues what is shorter."""
@@ -49,10 +50,12 @@ def read_utterance(path: Path | str) -> CallSegments:
     """Read a recording of one utterance as one segment, two channels mixed.
 
     Raises:
-        AudioError: where it cannot be read
+        AudioError: where it cannot be read, or nothing is heard in it
     """
     with open_recording(path) as recording:
         signal = to_mono(recording.read(start_s=0, duration_s=recording.duration_s))
+        if not np.ptp(signal):
+            raise AudioError("silent: nothing is heard from beginning to end")
         segment = Segment("whole", 0.0, recording.duration_s)
         return CallSegments((segment,), [signal], recording.sampling_rate)
 
@@ -60,7 +63,8 @@ def read_utterance(path: Path | str) -> CallSegments:
 def describes_utterances(name: str) -> bool:
     """Whether this is the name of a feature set of utterances, or one that was made of it."""
     known = [each.name for each in FEATURE_SETS]
-    return name.removesuffix(OF_CALLS) in known or name.startswith((EMBEDDING, OPENSMILE))
+    base = name.removesuffix(OF_CALLS).removesuffix(BY_TELEPHONE)
+    return base in known or name.startswith((EMBEDDING, OPENSMILE))
 
 
 def find_feature_set(name: str) -> FeatureSet:
@@ -70,8 +74,9 @@ def find_feature_set(name: str) -> FeatureSet:
         CallEmotionError: where there is none of that name, or its network is not there any more
         ImportError: where it needs a package that is missing
     """
-    if name.endswith(OF_CALLS):
-        return of_calls(find_feature_set(name.removesuffix(OF_CALLS)))
+    for end, change in ((OF_CALLS, of_calls), (BY_TELEPHONE, by_telephone)):
+        if name.endswith(end):
+            return change(find_feature_set(name.removesuffix(end)))
     if name.startswith(EMBEDDING):
         from helpers.zoo.embeddings import restore_feature_set
 
@@ -96,6 +101,15 @@ def make_feature_set(
 def of_calls(feature_set: FeatureSet) -> FeatureSet:
     """Let a feature set of utterances describe the start and end of calls instead."""
     return feature_set._replace(name=f"{feature_set.name}{OF_CALLS}", read=read_segments)
+
+
+def by_telephone(feature_set: FeatureSet) -> FeatureSet:
+    """Let a feature set hear recordings at 8 kHz, 300 to 3400 Hz, mu-law.
+
+    What came by such a line already is hardly changed by going down it once more.
+    """
+    read = partial(_read_by_telephone, feature_set.read)
+    return feature_set._replace(name=f"{feature_set.name}{BY_TELEPHONE}", read=read)
 
 
 def describe_110(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
@@ -161,6 +175,12 @@ def describe_over_time(signal: np.ndarray, sampling_rate: int) -> np.ndarray:
     return padded.ravel().astype(np.float32)
 
 
+def _read_by_telephone(read: Callable, path: Path | str) -> CallSegments:
+    call = read(path)
+    signals = [simulate_telephone(signal, call.sampling_rate) for signal in call.signals]
+    return call._replace(signals=signals, sampling_rate=TELEPHONE_RATE)
+
+
 def _describe_segments(describe: Callable, call: CallSegments) -> np.ndarray:
     return np.stack([describe(signal, call.sampling_rate) for signal in call.signals])
 
@@ -197,7 +217,7 @@ _DESCRIBED = (
 )
 _SIMPLE = (*_number("mfcc", MFCC), *_number("chroma", CHROMA), "centroid", *SCALARS[:2])
 
-CLASSIC_UTTERANCE = CLASSIC._replace(read=read_utterance)
+CLASSIC_UTTERANCE = CLASSIC._replace(name="means-180", read=read_utterance)
 """Means of 40 MFCC, 12 chroma and 128 mel bands, see `helpers.features.classic_features`."""
 
 DESCRIPTORS_110 = make_feature_set(

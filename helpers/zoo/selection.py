@@ -1,5 +1,6 @@
 """A model of the zoo that is chosen without a look at what it is scored on."""
 
+from contextlib import suppress
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ class ChosenModel(ClassifierMixin, BaseEstimator):
     by the speakers it is reported on. This one is chosen anew in every fold.
 
     Attributes:
-        scores_: UAR of each model on the held-out speakers; empty with too few of them
+        scores_: UAR of each model on the held-out speakers, where there are enough of them for it
         choice_: name of the one that was kept
         scaler_: its scaler
         classifier_: it, fitted to all training rows
@@ -35,12 +36,10 @@ class ChosenModel(ClassifierMixin, BaseEstimator):
         """Choose by UAR, then fit; each row is a speaker of its own where `groups` are missing."""
         labels = np.asarray(labels, dtype=str)
         groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
-        try:
-            self.scores_ = {
-                name: self._score(name, features, labels, groups) for name in self.models
-            }
-        except CallEmotionError:
-            self.scores_ = {}
+        self.scores_ = {}
+        for name in self.models:
+            with suppress(CallEmotionError):
+                self.scores_[name] = self._score(name, features, labels, groups)
         self.choice_ = max(self.scores_ or self.models[:1], key=self.scores_.get)
         chosen = ScaledClassifier(self.choice_, self.seed).fit(features, labels, groups)
         self.scaler_, self.classifier_ = chosen.scaler_, chosen.classifier_

@@ -2,21 +2,30 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers.features import FeatureSet, call_features
-from helpers.files import write_bytes
+from helpers.errors import ModelError
+from helpers.features import FeatureSet
+from helpers.files import write_bytes, write_json
 from helpers.model_store import add_version, list_versions, load_version, read_card
 from helpers.trained_model import TrainedModel
 from helpers.training import hash_training
 from helpers.workspace import Workspace
 from helpers.zoo.cards import card_text
-from helpers.zoo.comparison import find_best
-from helpers.zoo.described_corpus import TELEPHONE, DescribedCorpus
+from helpers.zoo.comparison import SCORED_BY, find_best
+from helpers.zoo.described_corpus import (
+    LINES,
+    TELEPHONE,
+    WIDE_BAND,
+    DescribedCorpus,
+    describe_recording,
+)
 from helpers.zoo.feature_sets import OURS, OVER_TIME, find_feature_set
+from helpers.zoo.fingerprint import fingerprint_code
 from helpers.zoo.models import FRAMES, ScaledClassifier, find_model
 
 
@@ -39,7 +48,8 @@ def fit_zoo_model(
         seed: of the model
 
     Returns:
-        the model, not calibrated; `classes` are the corpus's emotions
+        the model, not calibrated; `classes` are the corpus's emotions, and its features hear every
+        recording through the line it was fitted for
 
     Raises:
         CallEmotionError: where there is no such model, it is not installed, or the corpus is too
@@ -50,14 +60,14 @@ def fit_zoo_model(
     features = corpus.describe(feature_set, line)
     fitted = ScaledClassifier(name, seed).fit(features, corpus.labels, corpus.groups)
     digest = hash_training(features, corpus.labels, groups=corpus.groups, seed=seed)
-    digest = hashlib.sha256(f"{digest} {name} {line}".encode()).hexdigest()
+    what = f"{digest} {name} {line} {feature_set.name} {fingerprint_code(SCORED_BY)}"
     contents = (Path(path).read_bytes() for path in corpus.table["path"])
     return TrainedModel(
         fitted.scaler_,
         fitted.classifier_,
-        digest,
+        hashlib.sha256(what.encode()).hexdigest(),
         frozenset(hashlib.sha256(content).hexdigest() for content in contents),
-        feature_set,
+        LINES[line](feature_set),
         name,
     )
 
@@ -70,7 +80,9 @@ def store_zoo_model(
     line: str = TELEPHONE,
     scores: Mapping[str, object] | None = None,
 ) -> TrainedModel:
-    """Store a model of the zoo as a version; one that is stored already is not stored again.
+    """Store a model of the zoo as a version.
+
+    One that is stored already is not stored again; scores that come later are added to its card.
 
     Args:
         workspace: its folder `zoo` holds the versions, each with a `MODEL_CARD.md`
@@ -82,12 +94,11 @@ def store_zoo_model(
     Returns:
         the model with the name of its version
     """
-    zoo = workspace.zoo
-    for version in list_versions(zoo):
-        if read_card(zoo, version)["training"]["hash"] == model.training_hash:
-            return load_version(zoo, version)
-    entry = find_model(model.choice)
-    table = corpus.table
+    zoo, entry, table = workspace.zoo, find_model(model.choice), corpus.table
+    scores = {key: value for key, value in (scores or {}).items() if value == value}
+    if stored := _find_stored(zoo, model):
+        _write_card(zoo, stored.version, scores)
+        return stored
     card = {
         "zoo": {"what": entry.what, "pick": entry.pick, "line": line},
         "training": {
@@ -96,11 +107,11 @@ def store_zoo_model(
             "corpora": sorted(table["corpus"].unique()) if "corpus" in table else [],
             "emotions": table["emotion"].value_counts().to_dict(),
         },
-        "scores": dict(scores or {}),
+        "scores": {},
     }
-    stored = add_version(zoo, model, card, probes=corpus.describe(model.feature_set, line))
-    text = card_text(read_card(zoo, stored.version))
-    write_bytes(zoo.models / stored.version / "MODEL_CARD.md", text.encode())
+    probes = corpus.describe(model.feature_set, WIDE_BAND)  # the line is part of the features
+    stored = add_version(zoo, model, card, probes=probes)
+    _write_card(zoo, stored.version, scores)
     return stored
 
 
@@ -163,13 +174,30 @@ def predict_emotions(
 
     Raises:
         ModelError: where there is no such version, or it cannot be used
-        AudioError: where a recording cannot be read
+        AudioError: with the path, where a recording cannot be read or is silent
     """
     paths = list(paths)
     model = load_version(workspace.zoo, version)
-    rows = [call_features(path, feature_set=model.feature_set)[0] for path in paths]
+    rows = [describe_recording(path, model.feature_set) for path in paths]
     matrix = np.array(rows, np.float32).reshape(len(rows), len(model.feature_set.names))
     probabilities = model.predict_proba(matrix) if rows else np.empty((0, len(model.classes)))
     emotions = np.array(model.classes)[probabilities.argmax(axis=1)]
     table = pd.DataFrame({"path": [str(path) for path in paths], "emotion": emotions})
     return table.join(pd.DataFrame(probabilities.round(6), columns=list(model.classes)))
+
+
+def _find_stored(zoo: Workspace, model: TrainedModel) -> TrainedModel | None:
+    """Load the version that learned the same in the same way, where there is a usable one."""
+    for version in reversed(list_versions(zoo)):
+        with suppress(ModelError):
+            if read_card(zoo, version)["training"]["hash"] == model.training_hash:
+                return load_version(zoo, version)
+    return None
+
+
+def _write_card(zoo: Workspace, version: str, scores: Mapping[str, object]) -> None:
+    card = read_card(zoo, version)
+    card["scores"] = dict(scores) or card["scores"]
+    text = card_text(card)
+    write_json(zoo.models / version / "card.json", card)
+    write_bytes(zoo.models / version / "MODEL_CARD.md", text.encode())

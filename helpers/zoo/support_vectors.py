@@ -5,6 +5,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.svm import SVC
 
+from helpers.errors import CallEmotionError
 from helpers.evaluation import divide
 
 PENALTY = 5.0
@@ -26,16 +27,20 @@ class SupportVectors(ClassifierMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, features, labels, groups=None) -> "SupportVectors":
-        """Fit; `groups` names the speaker of each row, each row is of its own without them.
+        """Fit; `groups` names the speaker of each row.
+
+        Without them, or where a class has too few speakers to hold some out, each row is of its
+        own, and the probabilities are a little too sure.
 
         Raises:
-            CallEmotionError: where there are too few speakers to fit probabilities
+            CallEmotionError: where a class has a single row
         """
         labels = np.asarray(labels)
         groups = np.arange(len(labels)) if groups is None else np.asarray(groups)
-        folds = divide(
-            labels, groups=groups, split="customer", folds=CALIBRATION_FOLDS, seed=self.seed
-        )
+        try:
+            folds = self._divide(labels, groups)
+        except CallEmotionError:
+            folds = self._divide(labels, np.arange(len(labels)))
         machine = SVC(C=PENALTY, class_weight="balanced", random_state=self.seed)
         self.machine_ = CalibratedClassifierCV(machine, cv=folds, ensemble=False)
         self.machine_.fit(features, labels)
@@ -50,3 +55,8 @@ class SupportVectors(ClassifierMixin, BaseEstimator):
     def predict(self, features):
         """Give the most probable class of each row."""
         return self.classes_[self.predict_proba(features).argmax(axis=1)]
+
+    def _divide(self, labels, groups):
+        return divide(
+            labels, groups=groups, split="customer", folds=CALIBRATION_FOLDS, seed=self.seed
+        )
