@@ -143,6 +143,7 @@ def _training(card: Mapping) -> list[Block]:
         "calls": _number(training.get("calls"), ".0f"),
         **{f"{label} calls": _number(by_status.get(label), ".0f") for label in _labels(card)},
         "calls that came through feedback": _number(training.get("feedback"), ".0f"),
+        "of these, with only their cluster's name": _number(training.get("named"), ".0f"),
         "customers": _number(training.get("customers"), ".0f"),
         "fingerprint of the training data": _text(training.get("hash")),
     }

@@ -37,7 +37,7 @@ from helpers.model_store import (
     read_history,
     record_decision,
 )
-from helpers.records import read_records
+from helpers.records import by_people, read_records
 from helpers.statuses import STATUSES
 from helpers.trained_model import TrainedModel
 from helpers.training import Training, hash_training, train_model
@@ -72,6 +72,8 @@ class TrainingData(NamedTuple):
         calls: content hash of each
         feedback: how many of them came through the form or have a cluster's name; they are the last
             ones
+        named: how many of these have only their cluster's name, which nobody gave to them one by
+            one
     """
 
     features: np.ndarray
@@ -79,6 +81,7 @@ class TrainingData(NamedTuple):
     groups: np.ndarray
     calls: np.ndarray
     feedback: int
+    named: int = 0
 
 
 class Promotion(NamedTuple):
@@ -105,7 +108,7 @@ def collect_training(workspace: Workspace, feedback: pd.DataFrame) -> TrainingDa
     Args:
         workspace: with the archive's features
         feedback: calls of the form, or of named clusters, that may be learned from: `path,
-            content_hash, expected`
+            content_hash, expected, source`
 
     Returns:
         the training data; of the feedback, copies of golden and of archived calls are left out,
@@ -126,16 +129,18 @@ def collect_training(workspace: Workspace, feedback: pd.DataFrame) -> TrainingDa
     kept_apart = golden_features(workspace, golden, feature_set)
     archived = archive.only(VERDICT_KINDS).features
     fresh = ~find_copies(extra, np.concatenate([kept_apart, archived]))
-    hashes = learned["content_hash"].to_numpy(dtype=object)[fresh]
-    customers = _find_customers(workspace, learned["content_hash"]).to_numpy(dtype=object)[fresh]
+    learned = learned[fresh]
+    hashes = learned["content_hash"].to_numpy(dtype=object)
+    customers = _find_customers(workspace, learned["content_hash"]).to_numpy(dtype=object)
     return TrainingData(
         np.concatenate([ends.features, extra[fresh]]),
-        np.concatenate([ends.labels, learned["expected"].to_numpy(dtype=str)[fresh]]),
+        np.concatenate([ends.labels, learned["expected"].to_numpy(dtype=str)]),
         np.concatenate(
             [group_segments(ends, "customer"), np.where(customers == "", hashes, customers)]
         ).astype(object),
         np.concatenate([ends.segments["content_hash"].to_numpy(dtype=object), hashes]),
-        int(fresh.sum()),
+        len(learned),
+        len(learned) - len(by_people(learned)),
     )
 
 
@@ -297,6 +302,7 @@ def _describe_training(data: TrainingData) -> dict[str, object]:
         "calls": len(data.labels),
         "by_status": {name: int((data.labels == name).sum()) for name in STATUSES},
         "feedback": data.feedback,
+        "named": data.named,
         "customers": len(set(data.groups)),
     }
 

@@ -10,12 +10,15 @@ from helpers.files import write_bytes
 from helpers.model_card import STYLE
 from helpers.model_store import find_champion, read_card, read_history
 from helpers.prediction import PROBABILITIES
-from helpers.records import ARCHIVE, by_people, count_by_status, read_records
+from helpers.records import ARCHIVE, CLUSTER, by_people, count_by_status, read_records
 from helpers.rejections import read_rejections
 from helpers.retraining import list_reviews, read_predictions, score_predictions
 from helpers.statuses import STATUSES
 from helpers.training import read_evaluations
 from helpers.workspace import Workspace
+
+ALONG = "with only their cluster's name, which the verdict agrees with"
+"""What calls are that are learned together with people's answers."""
 
 
 def summarise(workspace: Workspace) -> pd.DataFrame:
@@ -39,6 +42,9 @@ def summarise(workspace: Workspace) -> pd.DataFrame:
             ("people among themselves", measure_agreement(list_answers(workspace)).sentence),
             ("retrained", _describe_retraining(workspace)),
         ]
+    along = int((predictions["retrained"] & (predictions["source"] == CLUSTER)).sum())
+    if along:
+        lines.append(("learned along", f"{along}, {ALONG}"))
     if find_champion(workspace):
         lines.append(("model that judges", _describe_champion(workspace)))
     return pd.DataFrame(lines, columns=["what", "result"])

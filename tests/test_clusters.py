@@ -25,6 +25,7 @@ from helpers.clusters.labels import read_cluster_labels
 from helpers.clusters.maps import lay_out
 from helpers.clusters.naming import (
     COLUMNS,
+    OUTDATED,
     compare_with,
     current_names,
     describe_likeness,
@@ -200,6 +201,28 @@ def test_few_calls_are_not_divided_into_many_clusters():
     assert compare_counts(points, groups=np.arange(10))["clusters"].tolist() == [2, 3]
 
 
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([(0.5, 0.3, 0.9, 1), (0.4, 0.3, 0.8, 2)], "the clear and stable ones split off single"),
+        ([(0.5, 0.3, 0.9, 1), (0.2, 0.3, 0.9, 9)], "the clear and stable ones split off single"),
+        ([(0.5, 0.3, 0.4, 9), (0.2, 0.3, 0.9, 9)], "the clear ones are not the stable ones"),
+        ([(0.5, 0.3, 0.4, 9), (0.4, 0.3, 0.2, 1)], "halves of the calls show different ones"),
+        ([(0.2, 0.3, 0.9, 9), (0.2, 0.3, 0.9, 1)], "none is clearer than in a cloud without"),
+        (
+            [(0.2, 0.3, 0.4, 9), (0.2, 0.3, 0.4, 1)],
+            "none is clearer than in a cloud without clusters and halves of the calls show",
+        ),
+    ],
+)
+def test_where_none_are_suggested_the_reason_is_the_true_one(rows, reason):
+    columns = ["clusters", "silhouette", "by_chance", "stability", "smallest"]
+    table = pd.DataFrame([(2, *rows[0]), (3, *rows[1])], columns=columns)
+    suggestion = suggest_count(table)
+    assert (suggestion.count, suggestion.found) == (3, False)
+    assert f"clusters at all: {reason}" in suggestion.sentence
+
+
 # Words and pictures
 
 
@@ -328,6 +351,28 @@ def test_a_name_from_the_parameter_or_the_table_is_kept(unnamed):
     assert snapshot(unnamed) == before
 
 
+def test_a_note_that_somebody_wrote_is_kept(unnamed):
+    clustering = divide_calls(unnamed)
+    first, second, third = clustering.names
+    table = settle_names(unnamed, clustering, {first: "average"})
+    write_csv(unnamed.cluster_names, table.assign(note=["hold music", "", "ask the night shift"]))
+    notes = settle_names(unnamed, clustering, {first: "satisfied"}).set_index("cluster")["note"]
+    assert notes.to_dict() == {first: "hold music", second: "", third: "ask the night shift"}
+    assert read_csv(unnamed.cluster_names, COLUMNS)["note"].tolist() == notes.tolist()
+
+
+def test_a_cluster_that_is_back_is_outdated_no_more(unnamed):
+    clustering = divide_calls(unnamed)
+    settle_names(unnamed, clustering, {clustering.names[0]: "average"})
+    calls = describe_calls(unnamed)
+    other = cluster_calls(calls, reduce_features(calls.features), count=2)
+    note = settle_names(unnamed, other).set_index("cluster").loc[clustering.names[0], "note"]
+    assert note.startswith(OUTDATED)
+    again = settle_names(unnamed, clustering)
+    assert again["note"].tolist() == [""] * 3
+    assert again["name"].tolist() == ["average", "", ""]
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -373,9 +418,7 @@ def test_a_name_is_not_carried_to_a_cluster_of_other_calls(unnamed):
     assert set(read_records(unnamed)["path"]) == set(lent["path"])
     table = read_csv(unnamed.cluster_names, COLUMNS)
     note = table.set_index("cluster").loc[clustering.names[0], "note"]
-    assert note.startswith(
-        "outdated, lends no status: the clusters have changed; its nearest calls"
-    )
+    assert note.startswith(f"{OUTDATED}; its nearest calls")
     assert table.set_index("cluster").loc[clustering.names[0], "name"] == "satisfied"
     write_csv(unnamed.cluster_names, table.assign(name=""))
     lend(unnamed)
@@ -465,7 +508,7 @@ def test_who_hears_the_nearest_calls_names_a_cluster_by_them(clustering):
 @pytest.fixture(scope="module")
 def noisy_report():
     """A forest taught by clusters that have nothing to do with the statuses."""
-    described = describe(*blobs(24, 16, 12))
+    described = describe(*blobs(24, 16, 12), customers=26)
     statuses = np.random.default_rng(0).choice(STATUSES, 52)
     described = described._replace(calls=described.calls.assign(status=statuses))
     clustering = cluster_calls(described, described.features, count=3)
@@ -481,8 +524,46 @@ def test_agreeing_with_the_clusters_proves_nothing_about_people(noisy_report):
     assert scores[NAMES].min() > 0.9
     assert scores[PEOPLE].max() < 0.5
     assert set(scores.index.get_level_values("split")) == {"customer", "segment"}
-    assert (report.scores["calls"] == 40).all()
-    assert report.sentence == CAVEAT
+    assert (report.scores.loc[report.scores["compared_with"] == NAMES, "calls"] == 40).all()
+    assert report.sentence.startswith(CAVEAT)
+
+
+def test_calls_that_told_the_names_are_not_compared_with_people(noisy_report):
+    clustering, report = noisy_report
+    nearest = find_nearest(clustering)
+    heard = nearest[nearest["cluster"].isin(clustering.names[:2])]
+    taught = clustering.calls[clustering.calls["cluster"].isin(clustering.names[:2])]
+    left = (~taught["customer"].isin(heard["customer"])).sum()
+    assert 0 < left < 34
+    people = report.scores[report.scores["compared_with"] == PEOPLE]
+    assert people["calls"].tolist() == [left, left]
+    assert f"For it {left} of 40 calls with a status remain" in report.sentence
+
+
+def test_where_every_customer_told_a_name_nothing_is_compared_with_people(monkeypatch):
+    monkeypatch.setattr("helpers.clusters.forest.TREES", 4)
+    described = describe(*blobs(20, 14, 10), customers=4)
+    clustering = cluster_calls(described, described.features, count=3)
+    report = report_forest(described, clustering, imitate_listener(clustering))
+    assert set(report.scores["compared_with"]) == {NAMES}
+    assert "For it 0 of 44 calls with a status remain" in report.sentence
+
+
+def test_a_call_whose_status_gave_a_name_is_not_scored_against_it(monkeypatch):
+    """Where the nearest calls alone have the status that they lend, every name is wrong."""
+    monkeypatch.setattr("helpers.clusters.forest.TREES", 8)
+    described = describe(*blobs(20, 14, 10, spread=0.3), customers=44)
+    clustering = cluster_calls(described, described.features, count=3)
+    another = dict(zip(clustering.names, (*STATUSES[1:], STATUSES[0]), strict=True))
+    shifted = clustering.calls["cluster"].map(another)
+    nearest = find_nearest(clustering)
+    shifted[nearest.index] = nearest["status"]
+    clustering = clustering._replace(calls=clustering.calls.assign(status=shifted))
+    report = report_forest(described, clustering, imitate_listener(clustering))
+    scores = report.scores.set_index(["compared_with", "split"])
+    assert (scores.loc[NAMES, "uar"] > 0.9).all()
+    assert (scores.loc[PEOPLE, "uar"] < 0.1).all()
+    assert (scores.loc[PEOPLE, "calls"] == 44 - len(nearest)).all()
 
 
 def test_a_forest_judges_the_calls_of_no_named_cluster(noisy_report):

@@ -121,6 +121,14 @@ def test_of_a_hundred_speakers_only_some_are_named(name):
     assert 30 < len([text for text in texts_of(figure) if text.startswith("x-")]) <= 40
 
 
+@pytest.mark.filterwarnings("ignore:no speaker has neutral")
+def test_the_panels_of_shifts_stay_empty_where_nobody_is_neutral():
+    figure = PLOTS["shifts"](make_examined(speakers=2, emotions=["angry", "sad"], sexes=("male",)))
+    figure.draw_without_rendering()
+    assert overlaps(figure) == [] and not figure.legends
+    assert "pitch, semitones from own neutral" in texts_of(figure)
+
+
 def test_what_a_speaker_lacks_stands_out():
     recordings = make_examined(speakers=3, emotions=["neutral", "sad"]).recordings
     lacking = (recordings["speaker"] == "x-001") & (recordings["emotion"] == "sad")

@@ -4,7 +4,6 @@ import pytest
 from scipy.stats import f_oneway
 from test_exploration_recordings import make_table, make_voice, write_corpus
 
-from helpers.errors import CallEmotionError
 from helpers.exploration.recordings import Examined, examine_corpus
 from helpers.exploration.speakers import (
     describe_speakers,
@@ -66,8 +65,12 @@ def test_who_has_no_neutral_recording_is_left_out():
 def test_without_a_neutral_voice_and_another_nothing_is_compared(second):
     rows = ("ann sad", "ann angry") if second == "sad" else ("ann neutral", "bob angry")
     voices = {name: column[:2] for name, column in VOICES.items()} | {"corpus": "x"}
-    with pytest.raises(CallEmotionError, match="no speaker has neutral recordings and others"):
-        shift_from_neutral(make_table(*rows, **voices))
+    with pytest.warns(UserWarning, match="no speaker has neutral recordings and others"):
+        shifts = shift_from_neutral(make_table(*rows, **voices))
+    compared = shift_from_neutral(make_table("ann neutral", "ann angry", **voices))
+    assert shifts.empty and shifts.columns.equals(compared.columns)
+    summary = summarise_shifts(shifts)
+    assert summary.empty and summary.columns.equals(summarise_shifts(compared).columns)
 
 
 def draw_features(*, seed=0):

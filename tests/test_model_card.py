@@ -33,6 +33,7 @@ CARD = {
         "calls": 84,
         "by_status": {"satisfied": 29, "average": 28, "unsatisfied": 27},
         "feedback": 7,
+        "named": 3,
         "customers": 14,
     },
     "golden": {
@@ -174,6 +175,7 @@ def paths(part: dict, above: tuple = ()) -> list[tuple]:
         ("satisfied calls", "29"),
         ("unsatisfied calls", "27"),
         ("calls that came through feedback", "7"),
+        ("of these, with only their cluster's name", "3"),
         ("customers", "14"),
         ("fingerprint of the training data", HASH),
         ("golden set", "fedcba9876543210"),
@@ -339,6 +341,14 @@ def test_parent_and_time(name, value, told):
 def test_what_is_no_number_is_not_known(part, name, value):
     told = {"kappa": "kappa (quadratic weights)", "customers": "customers"}[name]
     assert values(change(part, name, value))[told] == NOT_KNOWN
+
+
+def test_a_card_from_before_clusters_had_names_does_not_know_how_many_it_learned():
+    card = change("training", "feedback", 7)
+    del card["training"]["named"]
+    told = values(card)
+    assert told["of these, with only their cluster's name"] == NOT_KNOWN
+    assert told["calls that came through feedback"] == "7"
 
 
 def test_an_empty_card_says_of_everything_that_it_is_not_known():

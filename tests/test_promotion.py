@@ -37,7 +37,7 @@ from helpers.promotion import (
     compare_with_champion,
     update_champion,
 )
-from helpers.records import build_records, read_records
+from helpers.records import CLUSTER, FORM, build_records, read_records
 from helpers.retraining import list_form_calls
 from helpers.statuses import STATUSES
 from helpers.workspace import SAMPLE_DATA, Workspace, open_workspace
@@ -133,12 +133,26 @@ def test_feedback_comes_after_the_archive_with_its_answer_and_as_its_own_custome
     place_call(improvable, "b", pitch=200, answer="unsatisfied", seed=51)
     data = collect(improvable)
     calls = list_form_calls(improvable)
-    assert data.feedback == 2
+    assert (data.feedback, data.named) == (2, 0)
     assert data.labels[-2:].tolist() == ["average", "unsatisfied"]
     assert data.calls[-2:].tolist() == data.groups[-2:].tolist() == calls["content_hash"].tolist()
     for row, content_hash in zip(data.features[-2:], calls["content_hash"], strict=True):
         cached = np.load(improvable.feature_cache / PHONE.name / f"{content_hash}.npy")
         assert np.array_equal(row, cached[-1])
+
+
+def test_calls_that_have_only_their_clusters_name_are_counted_in_data_and_card(improvable):
+    place_call(improvable, "a", pitch=150, answer="average")
+    place_call(improvable, "b", pitch=200, answer="unsatisfied", seed=51)
+    place_call(improvable, "c", pitch=180, answer="satisfied", seed=52)
+    calls = list_form_calls(improvable).assign(source=[CLUSTER, FORM, CLUSTER])
+    data = collect_training(improvable, calls)
+    assert (data.feedback, data.named) == (3, 2)
+    archived = load_dataset(improvable).segments["content_hash"].iloc[0]
+    known = calls.assign(content_hash=[archived, *calls["content_hash"][1:]])
+    assert collect_training(improvable, known)[-2:] == (2, 1)
+    training = read_card(improvable, update_champion(improvable, data, origin="test").version)
+    assert (training["training"]["feedback"], training["training"]["named"]) == (3, 2)
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,20 @@ import re
 import shutil
 
 import pytest
-from conftest import HIGH_AVERAGE, PITCHES, place_call
+from conftest import HIGH_AVERAGE, PITCHES, place_call, write_call
 
+from helpers.clusters.labels import write_cluster_labels
 from helpers.errors import MissingStepError
 from helpers.model_store import (
     KEPT_ASIDE,
     find_champion,
     list_versions,
+    read_card,
     read_history,
     record_decision,
     rollback,
 )
+from helpers.records import list_unlabelled
 from helpers.rejections import Rejection, record_rejections
 from helpers.report import summarise, write_report
 from helpers.retraining import learn_from_form
@@ -110,6 +113,20 @@ def test_a_form_whose_calls_all_agree_is_no_reason_to_retrain(trained):
     learn_from_form(trained)
     assert lines(trained)["retrained"] == "no: no mismatch was an error of the model"
     assert lines(trained)["for a person to listen to"] == "none"
+
+
+def test_names_of_clusters_that_were_learned_along_are_counted(improvable):
+    write_call(improvable.dataset / "calls" / "a.wav", 46, seed=80, pitch=PITCHES["satisfied"])
+    details = {"cluster": "A-000000", "distance": 1.0, "certainty": 0.5, "status": "satisfied"}
+    write_cluster_labels(improvable, list_unlabelled(improvable).assign(**details))
+    learn_from_form(improvable)
+    assert "learned along" not in lines(improvable)
+    place_call(improvable, "error", pitch=HIGH_AVERAGE - 4, answer="average")
+    _, promotion = learn_from_form(improvable)
+    assert lines(improvable)["learned along"] == (
+        "1, with only their cluster's name, which the verdict agrees with"
+    )
+    assert read_card(improvable, promotion.version)["training"]["named"] == 1
 
 
 def test_the_page_shows_every_version_with_its_reason_and_every_call_to_listen_to(learned_once):

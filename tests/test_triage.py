@@ -389,6 +389,20 @@ def test_the_name_of_a_cluster_is_never_taken_for_an_error_of_the_model(
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
 
 
+def test_a_learned_name_that_is_changed_is_not_learned_any_more():
+    calls, given = make_calls((SURE, "satisfied"), *good_answers())
+    everybody = np.ones(len(calls), dtype=bool)
+    before = triage_clusters(calls, given, known=everybody)
+    other = ["unsatisfied", *before["expected"][1:]]
+    after = triage_clusters(before.assign(expected=other), given, known=everybody)
+    beside_an_error = pd.DataFrame({"cause": [MODEL_ERROR], "mismatch": [True]})
+    for table, learned in ((before, True), (after, False)):
+        named = table.assign(mismatch=table["end_status"] != table["expected"])
+        both = pd.concat([named[:1], beside_an_error], ignore_index=True)
+        assert may_be_learned(both).tolist() == [learned, True]
+        assert not may_be_learned(named).any()
+
+
 @pytest.mark.parametrize("cause", REVIEWED)
 def test_the_reason_says_that_the_status_is_a_clusters(cause):
     row = {"expected": "average", "end_status": "satisfied", "label_error": 0.62}

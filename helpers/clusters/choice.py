@@ -92,11 +92,7 @@ def suggest_count(table: pd.DataFrame) -> Suggestion:
             f"(agreement {best.stability:.2f}); the smallest has {best.smallest:.0f} calls",
         )
     best = table.loc[table["silhouette"].idxmax()]
-    reasons = [
-        "none is clearer than in a cloud without clusters" if not clear.any() else "",
-        "halves of the calls show different ones" if not stable.any() else "",
-    ]
-    reason = " and ".join(filter(None, reasons)) or "the clear ones are not the stable ones"
+    reason = _tell_why_not(clear, stable)
     count = min(len(STATUSES), int(table["clusters"].max()))
     return Suggestion(
         count,
@@ -106,6 +102,16 @@ def suggest_count(table: pd.DataFrame) -> Suggestion:
         f"calls are divided into {count} all the same, as many as there are statuses: listen "
         "before you name one",
     )
+
+
+def _tell_why_not(clear: pd.Series, stable: pd.Series) -> str:
+    if (clear & stable).any():
+        return "the clear and stable ones split off single calls"
+    reasons = [
+        "none is clearer than in a cloud without clusters" if not clear.any() else "",
+        "halves of the calls show different ones" if not stable.any() else "",
+    ]
+    return " and ".join(filter(None, reasons)) or "the clear ones are not the stable ones"
 
 
 def _describe_count(

@@ -18,6 +18,7 @@ from helpers.clusters.clustering import (
     KEPT_VARIANCE,
     Clustering,
     DescribedCalls,
+    find_nearest,
     name_groups,
 )
 from helpers.errors import CallEmotionError
@@ -41,7 +42,6 @@ CAVEAT = (
 )
 """What must stand beside the scores."""
 
-
 TOO_FEW_NAMES = (
     "no forest: it takes two clusters with different names to learn what tells them apart"
 )
@@ -52,7 +52,8 @@ class ForestReport(NamedTuple):
     """What a forest makes of the clusters' names.
 
     Attributes:
-        scores: one row per truth and split: `compared_with, split, calls, uar, uar_low, uar_high`
+        scores: one row per truth and split: `compared_with, split, calls, uar, uar_low, uar_high`;
+            none against people where no status is left to compare with
         rest: verdicts about the calls of no named cluster: `path, cluster, verdict, confidence`,
             most confident first
         sentence: what the scores mean, or why there are none
@@ -71,6 +72,10 @@ def report_forest(
     In every fold the grid is searched and the forest grown on the training calls alone. A customer
     is on one side only, in the inner folds too; the score of a division at random is beside.
 
+    The calls nearest to a centre are those that were heard to find its name, or gave it by their
+    status (`helpers.clusters.naming.imitate_listener`). A name agrees with them whatever it is
+    worth, so they and the other calls of their customers are not compared with people's statuses.
+
     Args:
         described: the calls
         clustering: of the same calls
@@ -81,7 +86,8 @@ def report_forest(
         the report, with empty tables where the names are fewer than two, or the customers too few
     """
     calls = clustering.calls.assign(
-        taught=[names.get(name, "") for name in clustering.calls["cluster"]]
+        taught=[names.get(name, "") for name in clustering.calls["cluster"]],
+        told_the_name=_mark_tellers(clustering, names),
     )
     rows = np.flatnonzero(calls["taught"] != "")
     if len(set(names.values())) < 2:
@@ -101,7 +107,7 @@ def report_forest(
     return ForestReport(
         pd.concat(scores, ignore_index=True).sort_values("compared_with", ignore_index=True),
         _judge(forest, described.features[rest.index], rest),
-        CAVEAT,
+        f"{CAVEAT} {_describe_left(taught)}",
     )
 
 
@@ -132,6 +138,23 @@ def grow_forest(
     return make_pipeline(StandardScaler(), components, forest).fit(features, labels)
 
 
+def _mark_tellers(clustering: Clustering, names: Mapping[str, str]) -> np.ndarray:
+    """Mark the calls nearest to the centres of named clusters, and others of their customers."""
+    customers, nearest = name_groups(clustering.calls), find_nearest(clustering)
+    named = [cluster for cluster, name in names.items() if name]
+    heard = nearest.index[nearest["cluster"].isin(named)]
+    return np.isin(customers, customers[heard])
+
+
+def _describe_left(calls: pd.DataFrame) -> str:
+    known = calls["status"] != ""
+    left = known & ~calls["told_the_name"]
+    return (
+        f"For it {left.sum()} of {known.sum()} calls with a status remain: those that told the "
+        "names of the clusters, and the others of their customers, are left out."
+    )
+
+
 def _score(features: np.ndarray, calls: pd.DataFrame, *, split: str, seed: int) -> pd.DataFrame:
     labels, groups = calls["taught"].to_numpy(str), name_groups(calls)
 
@@ -141,12 +164,13 @@ def _score(features: np.ndarray, calls: pd.DataFrame, *, split: str, seed: int) 
 
     predicted = cross_validate(learn, labels, groups=groups, split=split, seed=seed)
     columns = {"predicted": predicted, "group": groups}
-    rows = calls[["path", "taught", "status"]].assign(**columns)
+    rows = calls[["path"]].assign(**columns)
+    people = calls["status"].where(~calls["told_the_name"], "")
     lines = []
-    for truth, column in ((NAMES, "taught"), (PEOPLE, "status")):
-        known = rows[rows[column] != ""].rename(columns={column: "true"})
-        if len(known):
-            summary = Evaluation(split, known.reset_index(drop=True)).summary()
+    for truth, known in ((NAMES, calls["taught"]), (PEOPLE, people)):
+        judged = rows.assign(true=known)[known != ""]
+        if len(judged):
+            summary = Evaluation(split, judged.reset_index(drop=True)).summary()
             lines.append({"compared_with": truth, **summary})
     wanted = ["compared_with", "split", "calls", "uar", "uar_low", "uar_high"]
     return pd.DataFrame(lines)[wanted]

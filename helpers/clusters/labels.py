@@ -18,8 +18,9 @@ COLUMNS = {
 """Columns of `cluster_labels.csv`.
 
 `status` is the name people gave the cluster, empty where it has none or where people or a folder
-tell the call's own; `distance` is that to the cluster's centre, in standard deviations, `certainty`
-is 1 at the centre and 0 halfway to the next one.
+tell the call's own; `distance` is the Euclidean one to the cluster's centre in principal components
+of standardised features, which are not scaled again: compare it within a run only; `certainty` is 1
+at the centre and 0 halfway to the next one.
 """
 
 

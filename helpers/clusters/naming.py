@@ -15,10 +15,13 @@ from helpers.statuses import STATUSES, parse_status
 from helpers.workspace import Workspace
 
 COLUMNS = dict.fromkeys(("cluster", "calls", "nearest", "name", "note"), str)
-"""Columns of `cluster_names.csv`; people fill in `name`."""
+"""Columns of `cluster_names.csv`; people fill in `name`, and `note` with whatever they like."""
 
 BETWEEN = " | "
 """What stands between the paths of the nearest calls."""
+
+OUTDATED = "outdated, lends no status: the clusters have changed"
+"""How the note of a name begins whose cluster is no more."""
 
 EXPECTED = f"{', '.join(STATUSES)}, or another spelling such as 'not satisfied'"
 
@@ -59,7 +62,8 @@ def settle_names(
     """Write `cluster_names.csv` anew: the present clusters with their names, and outdated names.
 
     A name belongs to the calls it was given to. Where the clusters have changed since, it is
-    listed with a note below the present ones and lends its status to no call.
+    listed below the present ones and lends its status to no call; that it is outdated then stands
+    in the place of its note. Notes of present clusters are kept.
 
     Args:
         workspace: where the table is, or is begun
@@ -81,7 +85,7 @@ def settle_names(
     sizes = clustering.calls["cluster"].value_counts()
     rows = [
         {"cluster": name, "calls": str(sizes[name]), "nearest": nearest[name],
-         "name": known.get(name, ""), "note": ""}
+         "name": known.get(name, ""), "note": _keep_note(written.get(name, {}))}
         for name in clustering.names
     ]  # fmt: skip
     homes = dict(zip(clustering.calls["path"], clustering.calls["cluster"], strict=True))
@@ -203,7 +207,13 @@ def _read_name(text: str, cluster: str, place: str) -> str:
     return status
 
 
+def _keep_note(row: Mapping[str, str]) -> str:
+    """Keep what people wrote, but not that a cluster is outdated which is back."""
+    note = row.get("note", "")
+    return "" if note.startswith(OUTDATED) else note
+
+
 def _tell_outdated(row: Mapping[str, str], homes: Mapping[str, str]) -> str:
     heard = [homes[path] for path in row["nearest"].split(BETWEEN) if path in homes]
     where = f"; its nearest calls are in {', '.join(sorted(set(heard)))} now" if heard else ""
-    return f"outdated, lends no status: the clusters have changed{where}"
+    return OUTDATED + where

@@ -119,7 +119,8 @@ def plot_shifts(shifts: pd.DataFrame) -> Figure:
     """Draw how far each speaker moves from their own neutral, a dot a speaker; bars are medians.
 
     Args:
-        shifts: as `helpers.exploration.speakers.shift_from_neutral` gives them
+        shifts: as `helpers.exploration.speakers.shift_from_neutral` gives them; of an empty table
+            the panels stay empty
     """
     emotions = sort_emotions(shifts["emotion"])
     size = (11, 1.6 + 0.42 * len(emotions))
@@ -130,7 +131,7 @@ def plot_shifts(shifts: pd.DataFrame) -> Figure:
         "level_db": "loudness, dB from own neutral",
     }
     spread = np.random.default_rng(0).uniform(-0.28, 0.28, len(shifts))
-    places = shifts["emotion"].map(emotions.index) + spread
+    places = pd.Categorical(shifts["emotion"], emotions).codes + spread
     for axes, (column, label) in zip(panels[0], labels.items(), strict=True):
         axes.axvline(0, linestyle="--", linewidth=1, color="black")
         for sex, style in SEXES.items():
@@ -197,7 +198,7 @@ def _name_rows(axes: Axes, names: pd.Index) -> None:
 
 def _name_sexes(figure: Figure, sexes: Iterable[str]) -> None:
     """Put a legend of the sexes above a figure, unless none is known."""
-    if set(sexes) == {UNKNOWN}:
+    if set(sexes) <= {UNKNOWN}:
         return
     handles = [
         Line2D([], [], linestyle="", label=sex, **style)

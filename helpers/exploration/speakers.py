@@ -1,10 +1,11 @@
 """The speakers of a corpus in tables: their voices, what tells them apart, and copies."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 
 from helpers.duplicates import join_duplicates
-from helpers.errors import CallEmotionError
 from helpers.exploration.recordings import Examined, sort_emotions
 from helpers.functionals import FUNCTIONALS
 
@@ -44,19 +45,18 @@ def shift_from_neutral(recordings: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         medians, a row a speaker and emotion: `speaker, sex, emotion, pitch_semitones,
-        pace_percent, level_db`; speakers without a neutral recording are left out
-
-    Raises:
-        CallEmotionError: where no speaker has a neutral recording and another
+        pace_percent, level_db`; speakers without a neutral recording are left out, and where that
+        is everybody the table is empty and a warning says so
     """
     columns = ["pitch_hz", "pace", "level_db"]
     medians = recordings.groupby(["speaker", "sex", "emotion"])[columns].median().reset_index()
     baseline = medians[medians["emotion"] == NEUTRAL].set_index("speaker")[columns]
     others = medians[(medians["emotion"] != NEUTRAL) & medians["speaker"].isin(baseline.index)]
     if others.empty:
-        raise CallEmotionError(
-            f"no speaker has {NEUTRAL} recordings and others; expected both, for a voice is "
-            "compared with its own neutral. Add recordings"
+        warnings.warn(
+            f"no speaker has {NEUTRAL} recordings and others: a voice is compared with its own "
+            "neutral, so there is nothing to compare here",
+            stacklevel=2,
         )
     own = baseline.loc[others["speaker"]].set_axis(others.index)
     pace = others["pace"] / own["pace"].where(own["pace"] > 0)

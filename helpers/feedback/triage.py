@@ -162,8 +162,9 @@ def may_be_learned(calls: pd.DataFrame) -> np.ndarray:
 
     Those the model was wrong about, those a person has decided on, and, where there is one of
     them, the calls whose answer the verdict agrees with: learning from contradictions alone would
-    teach the model that it is always wrong. Names of clusters are only ever agreed with, and so
-    never the reason to learn.
+    teach the model that it is always wrong. The name of a cluster is learned only where the verdict
+    agrees with it, so that no name makes other calls be learned. A learned name that is taken away
+    or no longer agrees leaves the training data again, and that alone causes a training without it.
 
     Args:
         calls: with the columns `cause` and `mismatch`
