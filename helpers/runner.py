@@ -125,7 +125,8 @@ def main(arguments: list[str] | None = None) -> int:
     except CallEmotionError as error:
         print(f"\n{error}", file=sys.stderr)
         return FAILED
-    _print_summary(summary, {"report": report, "stories": workspace.stories / INDEX})
+    shown = {"page": pages[-1]} if len(pages) == 1 else {}
+    _print_summary(summary, {**shown, "report": report, "stories": workspace.stories / INDEX})
     return int(options.command == "loop" and count_unused(workspace) > 0)
 
 

@@ -28,9 +28,11 @@ def run(command: str, workspace: Workspace, *arguments: str) -> str:
     return notebook.with_suffix(".html").read_text()
 
 
-def test_notebook_10_shows_what_is_in_a_corpus_and_writes_nothing_else(trained):
+def test_notebook_10_shows_what_is_in_a_corpus_and_writes_nothing_else(trained, capsys):
     before = snapshot(trained)
     page = run("explore", trained)
+    path = trained.reports / "10_explore_a_corpus.html"
+    assert f"{path}\n" in capsys.readouterr().out
     after = snapshot(trained)
     assert {path: after[path] for path in before} == before
     assert page.count("Figure size") >= 6 and "semitones" in page
