@@ -316,7 +316,7 @@ def _emotions_path(workspace: Workspace, name: str) -> Path:
 
 
 def _advise(card: Mapping) -> str:
-    return _ADVICE if card.get("labels") == list(STATUSES) else _ZOO_ADVICE
+    return _ADVICE if card.get("labels") in (None, list(STATUSES)) else _ZOO_ADVICE
 
 
 def _digest(card: Mapping) -> str:

@@ -102,6 +102,7 @@ def large():
 
 @pytest.mark.parametrize("plot", PLOTS.values(), ids=PLOTS)
 def test_labels_of_a_large_corpus_do_not_overlap(plot, large):
+    plt.close("all")  # what other tests have left open
     figure = plot(large)
     assert overlaps(figure) == []
     assert plt.get_fignums() == []

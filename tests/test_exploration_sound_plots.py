@@ -27,6 +27,7 @@ def test_every_emotion_has_a_colour_of_its_own():
 
 @pytest.mark.parametrize(("speakers", "emotions"), [(1, ["neutral", "angry"]), (20, NAMES)])
 def test_the_averages_of_each_emotion_are_a_column_of_two_pictures(speakers, emotions):
+    plt.close("all")  # what other tests have left open
     figure = plot_averages(make_examined(speakers=speakers, emotions=emotions))
     assert overlaps(figure) == []
     assert plt.get_fignums() == []
