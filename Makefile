@@ -13,8 +13,10 @@ RESULTS ?= benchmark
 DEEP ?=
 
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
-# tests of killed runs, which are the same with any version of a package
-ANY_VERSION = test_ingest.py test_resume.py test_scheduled_runs.py
+# killed runs are the same with any version of a package, and nobody runs benchmarks in Colab
+ANY_VERSION = test_ingest.py test_resume.py test_scheduled_runs.py test_benchmark.py \
+	test_call_benchmark.py test_corpus_benchmark.py test_feedback_benchmark.py test_fold_models.py \
+	test_speed.py test_ablation.py test_augmented_training.py
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
 .PHONY: help demo train loop review story emotions explore models clusters verify benchmark \
