@@ -11,6 +11,8 @@ LISTEN_TO ?= customer
 NETWORKS ?= 0
 RESULTS ?= benchmark
 DEEP ?=
+HOST ?= 127.0.0.1
+PORT ?= 8000
 
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 # killed runs are the same with any version of a package, nobody runs benchmarks in Colab, and the
@@ -23,14 +25,15 @@ ANY_VERSION = test_ingest.py test_resume.py test_scheduled_runs.py test_benchmar
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
 .PHONY: help demo train loop review story emotions explore models clusters verify benchmark \
-	benchmark-loop benchmark-conversation benchmark-zoo benchmark-augmentation speakers network zoo test test-speakers test-colab lint format clean
+	benchmark-loop benchmark-conversation benchmark-zoo benchmark-augmentation app api benchmark-api \
+	benchmark-live screenshots speakers network zoo test test-speakers test-colab lint format clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
 	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<calls> RESULTS=<tables>"
-	@echo "           LISTEN_TO=<customer or both> DEEP=<1: networks, too>"
+	@echo "           LISTEN_TO=<customer or both> DEEP=<1: networks, too> HOST=<address> PORT=<port>"
 
 demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
 	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
@@ -62,6 +65,12 @@ clusters: .venv/.demo ## Notebook 12: calls without a status, grouped by sound, 
 verify: .venv/.demo ## Load every model stored in WORKSPACE and ask it about a fresh clip
 	.venv/bin/python -m helpers.zoo.verify "$(WORKSPACE)"
 
+app: .venv/.apps ## The dashboard on WORKSPACE, in the browser, on HOST and PORT
+	.venv/bin/python -m apps.dashboard "$(WORKSPACE)" --host "$(HOST)" --port "$(PORT)"
+
+api: .venv/.apps ## The REST API, live calls and their page for WORKSPACE, on HOST and PORT
+	.venv/bin/python -m apps.api "$(WORKSPACE)" --host "$(HOST)" --port "$(PORT)"
+
 benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS (and CALLS) into RESULTS
 	.venv/bin/python -m helpers.benchmark "$(CORPUS)" --networks "$(NETWORKS)" \
 		--results "$(RESULTS)" $(if $(CALLS),--calls "$(CALLS)")
@@ -80,13 +89,25 @@ benchmark-zoo: .venv/.zoo ## Table of every model on every feature set on CORPUS
 benchmark-augmentation: .venv/.zoo ## Table of what each augmentation buys on CORPUS into RESULTS
 	.venv/bin/python -m helpers.zoo.ablation "$(CORPUS)" --results "$(RESULTS)"
 
+benchmark-api: .venv/.apps-tests ## Requests a second, latency and memory of the API on WORKSPACE
+	.venv/bin/python -m apps.api.benchmark "$(WORKSPACE)"
+
+benchmark-live: .venv/.apps-tests ## Tables of how soon a live call alerts, and of streams at once on WORKSPACE
+	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
+	.venv/bin/python -m helpers.conversation.live_benchmark "$(CORPUS)" "$(CALLS)" --results "$(RESULTS)"
+	.venv/bin/python -m apps.live.benchmark "$(WORKSPACE)"
+
+screenshots: export SCREENSHOTS = apps/images
+screenshots: .venv/.dev .venv/.apps-tests ## Take the README's pictures of the pages again
+	.venv/bin/python -m pytest tests/test_dashboard_browser.py tests/test_live_page.py
+
 speakers: .venv/.speakers ## Install the network that tells two voices on one channel apart
 
 network: .venv/.network ## Install PyTorch, for NETWORKS above 0 and for their tests
 
 zoo: .venv/.zoo ## Install the networks, XGBoost, embeddings and the rest of the model zoo
 
-test: .venv/.dev .venv/.zoo lint ## Run every check and every test, all notebooks included
+test: .venv/.dev .venv/.zoo .venv/.apps-tests lint ## Run every check and every test, all notebooks included
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 test-speakers: .venv/.dev .venv/.speakers ## Run the tests of who speaks with the network installed
@@ -125,6 +146,14 @@ clean: ## Remove the environments and the demo's workspace
 
 .venv/.zoo: .venv/.demo requirements-zoo.txt
 	.venv/bin/python -m pip install --quiet -r requirements-zoo.txt -c constraints.txt
+	@touch $@
+
+.venv/.apps: .venv/.demo requirements-apps.txt
+	.venv/bin/python -m pip install --quiet -r requirements-apps.txt -c constraints.txt
+	@touch $@
+
+.venv/.apps-tests: .venv/.dev .venv/.apps requirements-apps-tests.txt
+	.venv/bin/python -m pip install --quiet -r requirements-apps-tests.txt -c constraints.txt
 	@touch $@
 
 .venv/.speakers: .venv/.demo requirements-speakers.txt

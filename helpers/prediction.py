@@ -70,13 +70,23 @@ def judge_calls(
     return table.fillna({name: "" for name in COLUMNS if name not in numbers})
 
 
-def _judge(path: Path | str, model: TrainedModel, least: float) -> dict[str, object]:
-    try:
-        probabilities = model.predict_proba(
-            call_features(path, feature_set=model.feature_set)
-        ).round(6)
-    except AudioError as error:
-        return {"path": str(path), "needs_human": True, "error": str(error)}
+def judge_call(
+    path: Path | str, model: TrainedModel, *, least_confidence: float
+) -> dict[str, object]:
+    """Judge one call with a given model.
+
+    Args:
+        path: any recording that `helpers.audio.open_recording` reads
+        model: of calls
+        least_confidence: below it the call needs a human, see `TrainedModel.least_confidence`
+
+    Returns:
+        the columns `COLUMNS`, see `predict_calls`
+
+    Raises:
+        AudioError: where the recording cannot be judged
+    """
+    probabilities = model.predict_proba(call_features(path, feature_set=model.feature_set)).round(6)
     best = np.argmax(probabilities, axis=1)
     start, end = STATUSES[best[0]], STATUSES[best[-1]]
     confidence = probabilities[-1].max()
@@ -87,6 +97,13 @@ def _judge(path: Path | str, model: TrainedModel, least: float) -> dict[str, obj
         "end_status": end,
         **dict(zip(PROBABILITIES, probabilities[-1], strict=True)),
         "confidence": confidence,
-        "needs_human": bool(confidence < least),
+        "needs_human": bool(confidence < least_confidence),
         "error": "",
     }
+
+
+def _judge(path: Path | str, model: TrainedModel, least: float) -> dict[str, object]:
+    try:
+        return judge_call(path, model, least_confidence=least)
+    except AudioError as error:
+        return {"path": str(path), "needs_human": True, "error": str(error)}

@@ -87,8 +87,12 @@ class VerdictJudge:
         return pd.DataFrame({"upset": upset, "emotion": ""})
 
 
-def find_judge(workspace: Workspace) -> Judge:
-    """Choose who judges: the workspace's model of emotions where there is one, else the champion.
+def find_judge(workspace: Workspace, *, model: TrainedModel | None = None) -> Judge:
+    """Choose who judges: the workspace's model of emotions where there is one, else one of calls.
+
+    Args:
+        workspace: whose models are asked
+        model: of calls, loaded already; the champion by default
 
     Raises:
         ModelError: where there is neither, or it cannot be used
@@ -96,7 +100,7 @@ def find_judge(workspace: Workspace) -> Judge:
     """
     if workspace.voice_emotions.is_file():
         return EmotionJudge(load_emotion_model(workspace.voice_emotions))
-    return VerdictJudge(load_champion(workspace))
+    return VerdictJudge(model or load_champion(workspace))
 
 
 def _surroundings(utterances: pd.DataFrame) -> list[tuple[float, float]]:
