@@ -15,7 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from helpers.errors import CallEmotionError
 
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ONE_THREAD = (
+    *("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"),
+    *("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+)
 """Variables that keep a worker to one core; as many calls as workers run at once anyway."""
 
 
@@ -121,9 +124,7 @@ class _Worker:
             if not deadline.expired():
                 raise
             self._stop()
-            raise WorkerDied(
-                f"this took longer than {self._limit_s:g} s, so it was ended"
-            ) from None
+            raise WorkerDied(_LATE.format(self._limit_s)) from None
         except BrokenProcessPool:
             self._stop()
             raise (WorkersClosed(_CLOSED) if self._closed else WorkerDied(_DIED)) from None

@@ -13,7 +13,7 @@ from conftest import make_voice
 from helpers.conversation.voices import Voice
 from helpers.workspace import Workspace
 
-REASON = "packages of the apps are not installed: make apps-ready"
+REASON = "packages of the apps are not installed: make apps"
 fastapi = pytest.importorskip("fastapi", reason=REASON)
 uvicorn = pytest.importorskip("uvicorn", reason=REASON)
 pytest.importorskip("websockets", reason=REASON)

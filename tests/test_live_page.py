@@ -15,7 +15,7 @@ from apps.live.play import list_messages, play_call
 from helpers.workspace import open_workspace
 
 browsers = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed: make apps-ready"
+    "playwright.sync_api", reason="playwright is not installed: make apps"
 )
 expect = browsers.expect
 expect.set_options(timeout=20_000)

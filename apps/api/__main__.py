@@ -1,0 +1,96 @@
+"""The service on a workspace: `python -m apps.api WORKSPACE`."""
+
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from apps.api.settings import LEAST_TOKEN, TOKEN_VARIABLE, Settings
+from helpers.workspace import Workspace, resolve
+
+_MISSING = "{} is not installed: make api installs what the service needs (requirements-apps.txt)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped.
+
+    Returns:
+        0 after an end that was asked for, 1 where the service cannot start, 2 where a setting is
+        wrong or a package is missing
+    """
+    options = _parse(arguments)
+    try:
+        settings = _make_settings(options)
+        from apps.api.server import make_server
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(_MISSING.format(error.name), file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    server = make_server(settings, host=options.host, port=options.port)
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    return 0 if server.started else 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m apps.api",
+        description="Judge recordings that other systems post, and live calls.",
+        epilog=f"Callers need a token where the environment variable {TOKEN_VARIABLE} holds one.",
+    )
+    parser.add_argument("workspace", help="folder with a trained model")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="recordings at once (%(default)s)"
+    )
+    parser.add_argument(
+        "--waiting",
+        type=int,
+        default=Settings.waiting,
+        help="requests that may wait (%(default)s)",
+    )
+    parser.add_argument(
+        "--largest-mb",
+        type=float,
+        default=Settings.largest_mb,
+        help="most megabytes of one upload (%(default)g)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _make_settings(options: argparse.Namespace) -> Settings:
+    """Check what was set.
+
+    Raises:
+        ValueError: with a sentence, where a setting cannot be used
+    """
+    folder = resolve(options.workspace)
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: give the workspace that make train has filled")
+    if 0 < len(token) < LEAST_TOKEN or not token.isprintable():
+        raise ValueError(
+            f"the token in {TOKEN_VARIABLE} can be guessed or sent by nobody: take {LEAST_TOKEN} "
+            "printable characters or more, such as from: openssl rand -hex 16"
+        )
+    for name, least in (("workers", 1), ("waiting", 0), ("largest_mb", 0.001)):
+        if getattr(options, name) < least:
+            option = name.replace("_", "-")
+            raise ValueError(f"--{option} is {getattr(options, name)}, expected {least} or more")
+    return Settings(
+        workspace=Workspace(folder),
+        token=token,
+        workers=options.workers,
+        waiting=options.waiting,
+        largest_mb=options.largest_mb,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
