@@ -1,8 +1,10 @@
 """decisions.csv: what people decided where a recording's status is disputed, wrong or missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pandas as pd
+from filelock import FileLock
 
 from helpers.files import read_csv, write_csv
 from helpers.rejections import Rejection
@@ -19,6 +21,36 @@ def read_decisions(workspace: Workspace) -> dict[str, str]:
     return {
         row.path.strip(): row.decision.strip() for row in table.itertuples() if row.decision.strip()
     }
+
+
+def read_listed(workspace: Workspace) -> set[str]:
+    """Read every path in `decisions.csv`, decided on or not."""
+    return set(read_csv(workspace.decisions, COLUMNS)["path"].str.strip())
+
+
+@contextmanager
+def changing_decisions(workspace: Workspace) -> Iterator[None]:
+    """Let nobody else change `decisions.csv` between reading and writing it; others wait."""
+    with FileLock(workspace.decisions_lock):
+        yield
+
+
+def withdraw_decision(workspace: Workspace, path: str) -> None:
+    """Take back what was decided about a recording; a conflict waits for a decision again.
+
+    Args:
+        workspace: where `decisions.csv` is
+        path: as it was decided on; where nothing was decided about it, nothing changes
+    """
+    with changing_decisions(workspace):
+        rows = read_csv(workspace.decisions, COLUMNS).to_dict("records")
+        kept = [
+            row | {"decision": ""} if row["path"].strip() == path else row
+            for row in rows
+            if row["path"].strip() != path or row["statuses"]
+        ]
+        if kept != rows:
+            _write(workspace, kept)
 
 
 def enter_decisions(

@@ -1,6 +1,6 @@
 """CallRecords.csv: one row per distinct recording, with its status and where it comes from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -10,7 +10,14 @@ from helpers.audio import content_hash, open_recording
 from helpers.clusters.labels import lent_statuses
 from helpers.conversion import read_conversions
 from helpers.customers import DETAILS, describe_line
-from helpers.decisions import enter_decisions, list_conflicts, read_decisions, reject_useless
+from helpers.decisions import (
+    changing_decisions,
+    enter_decisions,
+    list_conflicts,
+    read_decisions,
+    read_listed,
+    reject_useless,
+)
 from helpers.errors import AudioError, TableError
 from helpers.files import PART_SUFFIX, read_csv, write_csv
 from helpers.rejections import Rejection, record_rejections
@@ -109,9 +116,7 @@ def settle_records(workspace: Workspace, found: Found) -> pd.DataFrame:
         rejections += rejected
         conflicts += conflict
     records = pd.DataFrame(chosen, columns=list(COLUMNS)).sort_values("path", ignore_index=True)
-    listed = {path for conflict in conflicts for path in conflict["twins"]}
-    others = {path: text for path, text in decisions.items() if path not in listed}
-    list_conflicts(workspace, conflicts, others)
+    others = _list_anew(workspace, conflicts)
     rejections += reject_useless(others, set(found.usable["path"]))
     record_rejections(workspace, rejections, step=STEP)
     write_csv(workspace.records, records)
@@ -141,8 +146,12 @@ def status_by_path(records: pd.DataFrame) -> dict[str, str]:
     return dict(zip(records["path"], records["status"], strict=True))
 
 
-def find_recordings(workspace: Workspace) -> Found:
-    """Look at every file in `dataset` and `audio_data`, without removing twins.
+def find_recordings(workspace: Workspace, *, only: Collection[str] | None = None) -> Found:
+    """Look at the files in `dataset` and `audio_data`, without removing twins.
+
+    Args:
+        workspace: with recordings
+        only: paths in the workspace to look at; every file by default
 
     Returns:
         recordings with `COLUMNS`, archive before form, and the files that cannot be used
@@ -154,6 +163,8 @@ def find_recordings(workspace: Workspace) -> Found:
     rows, rejections = [], []
     for file, source in files:
         path = workspace.relative(file)
+        if only is not None and path not in only:
+            continue
         try:
             row = {**dict.fromkeys(DETAILS, ""), **_inspect(file, path, converted.get(path))}
         except AudioError as error:
@@ -209,7 +220,7 @@ def decide(workspace: Workspace, decisions: Mapping[str, str]) -> None:
         TableError: where a path is no usable recording, a status is none of `STATUSES`, or two
             names of one recording are given different ones
     """
-    usable = find_recordings(workspace).usable
+    usable = find_recordings(workspace, only=read_listed(workspace) | set(decisions)).usable
     contents = dict(zip(usable["path"], usable["content_hash"], strict=True))
     chosen: dict[str, tuple[str, str]] = {}
     for path, text in decisions.items():
@@ -229,7 +240,8 @@ def decide(workspace: Workspace, decisions: Mapping[str, str]) -> None:
                 f"{first} and {path} are the same recording, but were decided to be {earlier} and "
                 f"{status}; decide for one of them"
             )
-    enter_decisions(workspace, dict(chosen.values()), contents=contents)
+    with changing_decisions(workspace):
+        enter_decisions(workspace, dict(chosen.values()), contents=contents)
 
 
 def count_by_status(records: pd.DataFrame) -> pd.DataFrame:
@@ -276,14 +288,26 @@ def _told_status(path: str, source: str) -> str | None:
     return tell(PurePosixPath(path))
 
 
+def _list_anew(workspace: Workspace, conflicts: list[dict]) -> dict[str, str]:
+    """Write `decisions.csv` with what people have decided by now; give decisions on other paths."""
+    with changing_decisions(workspace):
+        decisions = read_decisions(workspace)
+        listed = {path for conflict in conflicts for path in conflict["twins"]}
+        others = {path: text for path, text in decisions.items() if path not in listed}
+        present = [
+            {**each, "decision": _find_written(each["twins"], decisions)} for each in conflicts
+        ]
+        list_conflicts(workspace, present, others)
+    return others
+
+
 def _settle(
     twins: pd.DataFrame, decisions: dict[str, str]
 ) -> tuple[list[dict], list[Rejection], list[dict]]:
     """Settle one recording: its row if it has one, the paths without a row, its conflict."""
     paths = list(twins["path"])
     statuses = set(twins["status"]) - {""}
-    texts = [decisions[path] for path in paths if path in decisions]
-    written = next(filter(parse_status, texts), next(iter(texts), ""))
+    written = _find_written(paths, decisions)
     status = parse_status(written) or (statuses.pop() if len(statuses) == 1 else None)
     told = ((_told_status(row.path, row.source), row.path) for row in twins.itertuples())
     names = " | ".join(f"{each}: {path}" for each, path in told if each)
@@ -301,6 +325,12 @@ def _settle(
     if written and parse_status(written) is None:
         rejected += reject_useless({paths[0]: written}, set(paths))
     return [_complete(kept, twins, status=status)], rejected, [conflict] if written else []
+
+
+def _find_written(paths: list[str], decisions: dict[str, str]) -> str:
+    """Find what people decided about any of a recording's names, rather a status than a note."""
+    texts = [decisions[path] for path in paths if path in decisions]
+    return next(filter(parse_status, texts), next(iter(texts), ""))
 
 
 def _settle_lent(twins: pd.DataFrame, status: str) -> tuple[list[dict], list[Rejection]]:

@@ -54,6 +54,11 @@ class Workspace:
         return self.folder / "decisions.csv"
 
     @property
+    def decisions_lock(self) -> Path:
+        """Held by whoever is changing `decisions.csv`."""
+        return self.folder / ".decisions.lock"
+
+    @property
     def feature_cache(self) -> Path:
         """Features of each recording, by feature set and content hash."""
         return self.folder / "features"

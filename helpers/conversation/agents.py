@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from helpers.conversation.mood import IMPROVING, TOO_LITTLE, UPSET_FROM, WORSENING
 from helpers.conversation.roles import SURE
-from helpers.evaluation import draw_groups
+from helpers.evaluation import BOOTSTRAP_ROUNDS
 
 EVERYBODY = "all agents"
 """Name of the rows for all agents together, unknown ones among them."""
@@ -108,7 +108,12 @@ def _share_interval(values: np.ndarray, _customers: np.ndarray) -> tuple[float, 
 
 
 def _mean_interval(values: np.ndarray, customers: np.ndarray) -> tuple[float, float]:
-    means = [values[rows].mean() for rows in draw_groups(customers)]
+    """Draw whole customers as `helpers.evaluation.draw_groups` does, by their sums alone."""
+    _, numbers = np.unique(customers, return_inverse=True)
+    sums, counts = np.bincount(numbers, values), np.bincount(numbers)
+    generator = np.random.default_rng(0)
+    drawn = generator.integers(len(sums), size=(BOOTSTRAP_ROUNDS, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     return tuple(np.percentile(means, [2.5, 97.5]))
 
 

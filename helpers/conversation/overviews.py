@@ -64,10 +64,34 @@ def agent_page(
         title=f"Agent {agent}",
         feedback=FEEDBACK_BANNER,
         banner=ACTED_BANNER if acted else "",
-        measures=_list_measures(agent, summary),
+        measures=list_measures(agent, summary),
         calls=_list_calls(own),
         index=index,
     )
+
+
+def list_measures(agent: str, summary: pd.DataFrame) -> list[dict[str, object]]:
+    """List an agent's figures beside those of all agents, in words.
+
+    Args:
+        agent: name of the agent
+        summary: see `helpers.conversation.agents.summarise_agents`
+
+    Returns:
+        `meaning, own, everybody, note` of each measure
+    """
+    rows = summary.to_dict("records")
+    everybody = {row["measure"]: _tell_interval(row) for row in rows if row["agent"] == EVERYBODY}
+    return [
+        {
+            "meaning": row["meaning"],
+            "own": _tell_interval(row),
+            "everybody": everybody.get(row["measure"], NOT_KNOWN),
+            "note": row["note"],
+        }
+        for row in rows
+        if row["agent"] == agent
+    ]
 
 
 def _list_calls(stories: pd.DataFrame) -> list[dict[str, str]]:
@@ -92,21 +116,6 @@ def _list_call(row: Mapping[str, object]) -> dict[str, str]:
         "agent_page": name_agent_page(agent) if agent else "",
         "note": error or ("unsure who is customer and who is agent" if row["role_doubt"] else ""),
     }
-
-
-def _list_measures(agent: str, summary: pd.DataFrame) -> list[dict[str, object]]:
-    rows = summary.to_dict("records")
-    everybody = {row["measure"]: _tell_interval(row) for row in rows if row["agent"] == EVERYBODY}
-    return [
-        {
-            "meaning": row["meaning"],
-            "own": _tell_interval(row),
-            "everybody": everybody.get(row["measure"], NOT_KNOWN),
-            "note": row["note"],
-        }
-        for row in rows
-        if row["agent"] == agent
-    ]
 
 
 def _tell_interval(row: Mapping[str, object]) -> str:

@@ -23,6 +23,7 @@ from helpers.conversation.evidence import NO_EVIDENCE
 from helpers.conversation.plots import plot_conversation
 from helpers.conversation.roles import SURE
 from helpers.conversation.story import Story
+from helpers.conversation.turn_taking import Conversation
 from helpers.conversation.wording import (
     format_share,
     format_time,
@@ -110,9 +111,9 @@ def call_page(
     return render(
         "call",
         title=Path(str(row["path"])).name,
-        verdict=_tell_verdict(row),
+        verdict=tell_verdict(row),
         probabilities=_list_probabilities(row),
-        doubt=_tell_doubt(story),
+        doubt=tell_doubt(conversation),
         banner=ACTED_BANNER if acted else "",
         sentences=tell_story(row),
         timeline=Markup(timeline),
@@ -168,6 +169,54 @@ def link_recording(recording: Path, page: Path) -> str:
     return quote(f"../{inside}")
 
 
+def tell_verdict(row: Mapping[str, object]) -> list[str]:
+    """Tell in sentences how the customer left, how sure that is, and if a person should listen.
+
+    Args:
+        row: columns of `helpers.prediction.COLUMNS` or `STORY_COLUMNS`, of which any may be missing
+    """
+    if row.get("error"):
+        return [f"This call could not be judged: {row['error']}."]
+    status = row.get("status")
+    if not status:
+        return ["There is no verdict: no model of calls has been trained yet."]
+    probability = row.get(f"p_{status}")
+    sure = f", {format_share(probability)} sure" if is_known(probability) else ""
+    sentences = [f"{status.capitalize()}{sure}"]
+    if row.get("needs_human"):
+        sentences.append("A person should listen: the model is not sure enough to judge it alone.")
+    return sentences
+
+
+def tell_doubt(conversation: Conversation) -> str:
+    """Tell why it is unsure who is the customer, and what that means; empty where it is sure."""
+    if not conversation.doubt and conversation.certainty >= SURE:
+        return ""
+    mixed = (
+        " The verdict is on both people together then; mood and figures are of whoever is taken "
+        "for the customer."
+        if conversation.certainty < SURE
+        else ""
+    )
+    reason = f": {conversation.doubt}" if conversation.doubt else ""
+    return (
+        f"It is {format_share(conversation.certainty)} sure who is the customer and who is the "
+        f"agent{reason}.{mixed}"
+    )
+
+
+def tell_effect(effect: float, status: str) -> str:
+    """Tell what a clip did to the verdict.
+
+    Examples:
+        >>> tell_effect(0.12, "unsatisfied")
+        'Without it the probability of “unsatisfied” would be 12 percentage points lower.'
+    """
+    points = round(100 * effect)
+    fall = f"{points} percentage point{'' if points == 1 else 's'}"
+    return f"Without it the probability of “{status}” would be {fall} lower."
+
+
 def _name_page(kind: str, name: str, key: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[:60]
     return f"{kind}-{plain}-{hashlib.sha256(key.encode()).hexdigest()[:8]}.html"
@@ -191,20 +240,6 @@ def _draw(
     return svg, round(place.x0, 5), round(place.width, 5)
 
 
-def _tell_verdict(row: Mapping[str, object]) -> list[str]:
-    if row.get("error"):
-        return [f"This call could not be judged: {row['error']}."]
-    status = row.get("status")
-    if not status:
-        return ["There is no verdict: no model of calls has been trained yet."]
-    probability = row.get(f"p_{status}")
-    sure = f", {format_share(probability)} sure" if is_known(probability) else ""
-    sentences = [f"{status.capitalize()}{sure}"]
-    if row.get("needs_human"):
-        sentences.append("A person should listen: the model is not sure enough to judge it alone.")
-    return sentences
-
-
 def _list_probabilities(row: Mapping[str, object]) -> list[dict[str, object]]:
     known = [(status, row.get(name)) for status, name in zip(STATUSES, PROBABILITIES, strict=True)]
     return [
@@ -212,23 +247,6 @@ def _list_probabilities(row: Mapping[str, object]) -> list[dict[str, object]]:
         for status, value in known
         if is_known(value)
     ]
-
-
-def _tell_doubt(story: Story) -> str:
-    conversation = story.conversation
-    if not conversation.doubt and conversation.certainty >= SURE:
-        return ""
-    mixed = (
-        " The verdict is on both people together then; mood and figures are of whoever is taken "
-        "for the customer."
-        if conversation.certainty < SURE
-        else ""
-    )
-    reason = f": {conversation.doubt}" if conversation.doubt else ""
-    return (
-        f"It is {format_share(conversation.certainty)} sure who is the customer and who is the "
-        f"agent{reason}.{mixed}"
-    )
 
 
 def _list_clips(
@@ -240,17 +258,11 @@ def _list_clips(
             "start": format_time(clip.start_s),
             "end": format_time(clip.end_s),
             "words": clip.words,
-            "effect": _tell_effect(clip.effect, status),
+            "effect": tell_effect(clip.effect, status),
             "sound": _embed(recording, clip.start_s, clip.end_s) if recording else "",
         }
         for clip in evidence.itertuples()
     ]
-
-
-def _tell_effect(effect: float, status: str) -> str:
-    points = round(100 * effect)
-    fall = f"{points} percentage point{'' if points == 1 else 's'}"
-    return f"Without it the probability of “{status}” would be {fall} lower."
 
 
 def _embed(path: Path | str, start_s: float, end_s: float) -> str:
