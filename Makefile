@@ -12,7 +12,8 @@ NETWORKS ?= 0
 RESULTS ?= benchmark
 DEEP ?=
 HOST ?= 127.0.0.1
-PORT ?= 8000
+PORT ?=
+ALERT_FROM ?=
 
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 # killed runs are the same with any version of a package, nobody runs benchmarks in Colab, and the
@@ -25,7 +26,7 @@ ANY_VERSION = test_ingest.py test_resume.py test_scheduled_runs.py test_benchmar
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
 .PHONY: help demo train loop review story emotions explore models clusters verify benchmark \
-	benchmark-loop benchmark-conversation benchmark-zoo benchmark-augmentation app api benchmark-api \
+	benchmark-loop benchmark-conversation benchmark-zoo benchmark-augmentation app api apps benchmark-api \
 	benchmark-live screenshots speakers network zoo test test-speakers test-colab lint format clean
 
 help: ## List the commands
@@ -34,6 +35,7 @@ help: ## List the commands
 	@echo "Variables: DATA=<zips and folders> WORKSPACE=<results> FORM=<responses.csv and uploads>"
 	@echo "           CORPUS=<acted emotions> NETWORKS=<0, 1 or 2> CALLS=<calls> RESULTS=<tables>"
 	@echo "           LISTEN_TO=<customer or both> DEEP=<1: networks, too> HOST=<address> PORT=<port>"
+	@echo "           ALERT_FROM=<probability from which on a live call alerts>"
 
 demo: .venv/.demo ## Run all six notebooks on the sample calls and print a summary
 	$(RUN) demo --workspace "$(DEMO_WORKSPACE)"
@@ -66,10 +68,11 @@ verify: .venv/.demo ## Load every model stored in WORKSPACE and ask it about a f
 	.venv/bin/python -m helpers.zoo.verify "$(WORKSPACE)"
 
 app: .venv/.apps ## The dashboard on WORKSPACE, in the browser, on HOST and PORT
-	.venv/bin/python -m apps.dashboard "$(WORKSPACE)" --host "$(HOST)" --port "$(PORT)"
+	.venv/bin/python -m apps.dashboard "$(WORKSPACE)" --host "$(HOST)" $(if $(PORT),--port "$(PORT)")
 
 api: .venv/.apps ## The REST API, live calls and their page for WORKSPACE, on HOST and PORT
-	.venv/bin/python -m apps.api "$(WORKSPACE)" --host "$(HOST)" --port "$(PORT)"
+	.venv/bin/python -m apps.api "$(WORKSPACE)" --host "$(HOST)" $(if $(PORT),--port "$(PORT)") \
+		$(if $(ALERT_FROM),--alert-from "$(ALERT_FROM)")
 
 benchmark: .venv/.demo $(NETWORK_READY) ## Tables of scores and speed on CORPUS (and CALLS) into RESULTS
 	.venv/bin/python -m helpers.benchmark "$(CORPUS)" --networks "$(NETWORKS)" \
@@ -89,8 +92,8 @@ benchmark-zoo: .venv/.zoo ## Table of every model on every feature set on CORPUS
 benchmark-augmentation: .venv/.zoo ## Table of what each augmentation buys on CORPUS into RESULTS
 	.venv/bin/python -m helpers.zoo.ablation "$(CORPUS)" --results "$(RESULTS)"
 
-benchmark-api: .venv/.apps-tests ## Requests a second, latency and memory of the API on WORKSPACE
-	.venv/bin/python -m apps.api.benchmark "$(WORKSPACE)"
+benchmark-api: .venv/.apps-tests ## Requests a second, latency and memory of the API on WORKSPACE; half an hour
+	.venv/bin/python -m apps.api.benchmark "$(WORKSPACE)" $(if $(REQUESTS),--requests "$(REQUESTS)")
 
 benchmark-live: .venv/.apps-tests ## Tables of how soon a live call alerts, and of streams at once on WORKSPACE
 	@test -n "$(CALLS)" || { echo "CALLS is not set: CALLS=<folder with zips of calls>"; exit 2; }
@@ -100,6 +103,8 @@ benchmark-live: .venv/.apps-tests ## Tables of how soon a live call alerts, and 
 screenshots: export SCREENSHOTS = apps/images
 screenshots: .venv/.dev .venv/.apps-tests ## Take the README's pictures of the pages again
 	.venv/bin/python -m pytest tests/test_dashboard_browser.py tests/test_live_page.py
+
+apps: .venv/.apps ## Install what dashboard and API need
 
 speakers: .venv/.speakers ## Install the network that tells two voices on one channel apart
 

@@ -13,15 +13,13 @@ from helpers.conversation.live import (
     ALERT_FROM,
     ALERT_UNTIL,
     CONFIRMED_BY,
-    JITTER_S,
-    KEPT_S,
-    LEAP_S,
     WINDOW_S,
     Excerpt,
     LiveMood,
     RollingMood,
     judge_excerpt,
 )
+from helpers.conversation.live_track import JITTER_S, KEPT_S, LEAP_S
 from helpers.corpora import load_corpus
 from helpers.emotion import EmotionModel, fit_emotion_model
 from helpers.model_store import load_champion

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from apps.api.settings import LEAST_TOKEN, TOKEN_VARIABLE, Settings
+from apps.api.settings import LEAST_ALERT, LEAST_TOKEN, TOKEN_VARIABLE, Settings
 from helpers.workspace import Workspace, resolve
 
 _MISSING = "{} is not installed: make api installs what the service needs (requirements-apps.txt)"
@@ -61,6 +61,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=Settings.largest_mb,
         help="most megabytes of one upload (%(default)g)",
     )
+    parser.add_argument(
+        "--alert-from",
+        type=float,
+        default=Settings.alert_from,
+        help="probability of being upset from which on a live call alerts (%(default)g)",
+    )
     return parser.parse_args(arguments)
 
 
@@ -83,12 +89,17 @@ def _make_settings(options: argparse.Namespace) -> Settings:
         if getattr(options, name) < least:
             option = name.replace("_", "-")
             raise ValueError(f"--{option} is {getattr(options, name)}, expected {least} or more")
+    if not LEAST_ALERT <= options.alert_from < 1:
+        raise ValueError(
+            f"--alert-from is {options.alert_from:g}, expected at least {LEAST_ALERT:g}, below 1"
+        )
     return Settings(
         workspace=Workspace(folder),
         token=token,
         workers=options.workers,
         waiting=options.waiting,
         largest_mb=options.largest_mb,
+        alert_from=options.alert_from,
     )
 
 

@@ -28,7 +28,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings: see `Settings`
     """
     service = Service(settings)
-    live = LiveCalls(settings.workspace, token=settings.token)
+    live = LiveCalls(settings.workspace, token=settings.token, alert_from=settings.alert_from)
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 
+from helpers.conversation.live import ALERT_FROM
 from helpers.workspace import Workspace
 
 TOKEN_VARIABLE = "CALL_EMOTION_TOKEN"
@@ -10,6 +11,9 @@ TOKEN_VARIABLE = "CALL_EMOTION_TOKEN"
 
 LEAST_TOKEN = 16
 """Fewest characters of a token; a shorter one can be guessed."""
+
+LEAST_ALERT = 0.2
+"""Lowest probability from which on a live call may alert; the alert ends 0.15 below."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,7 @@ class Settings:
         silence_s: seconds after which an upload of which nothing arrives is given up
         upload_s: seconds that a whole upload may take
         judging_s: seconds after which a recording is given up
+        alert_from: probability of being upset from which on a live call alerts
     """
 
     workspace: Workspace
@@ -35,6 +40,7 @@ class Settings:
     silence_s: float = 30.0
     upload_s: float = 600.0
     judging_s: float = 900.0
+    alert_from: float = ALERT_FROM
 
     @property
     def largest_bytes(self) -> int:

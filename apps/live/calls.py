@@ -18,6 +18,7 @@ from apps.live.page import render_page
 from apps.live.stream import IDLE_S, RefusedError, Stream
 from apps.live.switchboard import Switchboard, Watcher
 from helpers.conversation.judges import Judge, find_judge
+from helpers.conversation.live import ALERT_FROM
 from helpers.errors import CallEmotionError
 from helpers.workspace import Workspace
 
@@ -60,6 +61,7 @@ class LiveCalls:
         count: int = 1,
         most_streams: int = MOST_STREAMS,
         idle_s: float = IDLE_S,
+        alert_from: float = ALERT_FROM,
         find_judge: Callable[[Workspace], Judge] = find_judge,
     ) -> None:
         """Set up; nothing is loaded or listened to yet.
@@ -70,12 +72,14 @@ class LiveCalls:
             count: processes that judge
             most_streams: see `MOST_STREAMS`
             idle_s: seconds without sound after which a stream is closed
+            alert_from: probability from which on there is an alert
             find_judge: gives the judge of a workspace; a function of a module
         """
         self.switchboard = Switchboard()
         self.router = APIRouter(lifespan=self._live)
         self._judging = Judging(find_judge, workspace, count=count)
-        self._token, self._most_streams, self._idle_s = token, most_streams, idle_s
+        self._token, self._most_streams = token, most_streams
+        self._idle_s, self._alert_from = idle_s, alert_from
         self._connections = 0
         self.router.add_api_websocket_route("/live/stream", self._listen)
         self.router.add_api_websocket_route("/live/watch", self._show)
@@ -99,7 +103,7 @@ class LiveCalls:
             _LOG.warning("no mood can be heard in live calls yet: %s", error)
 
     async def _page(self) -> HTMLResponse:
-        content, headers = render_page(needs_token=bool(self._token))
+        content, headers = render_page(needs_token=bool(self._token), alert_from=self._alert_from)
         return HTMLResponse(content, headers=headers)
 
     async def _listen(self, websocket: WebSocket) -> None:
@@ -127,6 +131,7 @@ class LiveCalls:
                 judging=self._judging,
                 admit=admit,
                 idle_s=self._idle_s,
+                alert_from=self._alert_from,
             ).run()
         finally:
             self._connections -= 1

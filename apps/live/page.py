@@ -5,10 +5,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from helpers.conversation.live import ALERT_FROM
-
-TURNING_FROM = 0.5
-"""From this probability on a customer who is not upset yet is said to turn so."""
+TURNING = 2 / 3
+"""From this share of the alert's probability on a customer is said to turn upset."""
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -19,11 +17,12 @@ _TEMPLATES = Environment(
 )
 
 
-def render_page(*, needs_token: bool) -> tuple[str, dict[str, str]]:
+def render_page(*, needs_token: bool, alert_from: float) -> tuple[str, dict[str, str]]:
     """Make the page; it is one file and loads nothing.
 
     Args:
         needs_token: whether it has to ask for a token before it connects
+        alert_from: probability from which on there is an alert
 
     Returns:
         the page and the headers to send with it, which let no other script or style run
@@ -35,7 +34,10 @@ def render_page(*, needs_token: bool) -> tuple[str, dict[str, str]]:
         "frame-ancestors 'none'"
     )
     content = _TEMPLATES.get_template("live.html.jinja").render(
-        nonce=nonce, needs_token=needs_token, alert_from=ALERT_FROM, turning_from=TURNING_FROM
+        nonce=nonce,
+        needs_token=needs_token,
+        alert_from=alert_from,
+        turning_from=TURNING * alert_from,
     )
     headers = {
         "Content-Security-Policy": policy,

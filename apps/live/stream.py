@@ -13,7 +13,7 @@ from apps.live.judging import Judging
 from apps.live.messages import Media, MessageError, Start, Stop, read_message
 from apps.live.switchboard import CallName, Switchboard
 from apps.live.track import IN_ORDER, LEAP, ORDERS, Track
-from helpers.conversation.live import LiveMood
+from helpers.conversation.live import ALERT_FROM, LiveMood
 from helpers.errors import ModelError
 
 START_S, IDLE_S = 10.0, 30.0
@@ -66,9 +66,10 @@ class Stream:
         judging: Judging,
         admit: Callable[[Start], None],
         idle_s: float = IDLE_S,
+        alert_from: float = ALERT_FROM,
     ) -> None:
         self._websocket, self._switchboard, self._judging = websocket, switchboard, judging
-        self._admit, self._idle_s = admit, idle_s
+        self._admit, self._idle_s, self._alert_from = admit, idle_s, alert_from
         self._start: Start | None = None
         self._name: CallName | None = None
         self._mood: LiveMood | None = None
@@ -147,7 +148,7 @@ class Stream:
             await self._note(MessageError("no model", _NO_MODEL))
             return
         self._switchboard.set_banner(facts.banner)
-        self._mood = LiveMood(memory_s=facts.memory_s)
+        self._mood = LiveMood(memory_s=facts.memory_s, alert_from=self._alert_from)
 
     async def _hear(self, media: Media) -> None:
         at_s, order = self._track.place(media.at_s, len(media.signal))

@@ -1,6 +1,6 @@
 """When each piece of a track belongs, and whether pieces are missing, late or there twice."""
 
-from helpers.conversation.live import JITTER_S, LEAP_S
+from helpers.conversation.live_track import JITTER_S, LEAP_S
 from helpers.telephony import SAMPLING_RATE
 
 WAVER = 0.5
