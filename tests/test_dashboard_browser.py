@@ -18,12 +18,6 @@ REASON = "the dashboard's packages are not installed: make apps"
 pytest.importorskip("streamlit", reason=REASON)
 playwright = pytest.importorskip("playwright.sync_api", reason=REASON)
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--autoplay-policy=no-user-gesture-required",
-]
 UPLOADS = SAMPLE_DATA / "form/uploads"
 COMPLAINT, REFUND = UPLOADS / "complaint_104 - Maria Lopez.wav", UPLOADS / "refund_call_2.wav"
 PAGES = ("", "review", "calls", "overview", "agents", "models")
@@ -71,24 +65,14 @@ def address(filled):
     process.communicate(timeout=20)
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    if not CHROMIUM.is_file():
-        pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def visit(chromium, address):
+def visit(browser, address):
     """Open pages; afterwards none may have asked another computer for anything."""
     contexts, hosts = [], set()
 
     def open_page(path: str = "", **options):
         options = {"viewport": {"width": 1280, "height": 960}, **options}
-        contexts.append(chromium.new_context(**options))
+        contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.set_default_timeout(20_000)
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))

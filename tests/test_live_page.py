@@ -20,29 +20,11 @@ browsers = pytest.importorskip(
 expect = browsers.expect
 expect.set_options(timeout=20_000)
 
-CHROMIUM = Path("/usr/bin/chromium")
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 CALM_CALL = say(QUIET, 0.1, 0.07, 0.16, 0.12, QUIET, 0.09, 0.15)
 ALERT_CALL = say(QUIET, 0.12, 0.08, 0.17, 0.36, LOUD, 0.35, LOUD)
 AT_THE_END = re.compile("customer last heard at 0:1[01]$")
 HEARD = re.compile(r"How upset the customer sounded\. 0:0\d: \d+ %, ")
 HOSTILE = "<img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not CHROMIUM.is_file():
-        pytest.skip("no browser: apt-get install chromium")
-    with browsers.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
