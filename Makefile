@@ -16,9 +16,11 @@ PORT ?=
 ALERT_FROM ?=
 
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
-# killed runs are the same with any version of a package, nobody runs benchmarks, dashboard or API
-# in Colab, and the tests of notebooks 3, 7, 8 and 10 to 12 go through the rest
-ANY_VERSION = test_ingest.py test_resume.py test_scheduled_runs.py test_benchmark.py \
+# killed runs, zips and sound files are the same with any version of a package, nobody runs
+# benchmarks, dashboard or API in Colab, and the tests of notebooks 3, 7, 8 and 10 to 12 go through
+# the rest
+ANY_VERSION = test_archives.py test_audio.py test_google_server.py test_ingest.py test_resume.py \
+	test_scheduled_runs.py test_benchmark.py \
 	test_call_benchmark.py test_corpus_benchmark.py test_feedback_benchmark.py test_fold_models.py \
 	test_speed.py test_ablation.py test_augmented_training.py test_real_voices.py \
 	test_turn_taking.py test_clusters.py test_zoo_comparison.py test_exploration_plots.py \

@@ -35,22 +35,30 @@ def changing_decisions(workspace: Workspace) -> Iterator[None]:
         yield
 
 
-def withdraw_decision(workspace: Workspace, path: str) -> None:
+def withdraw_decision(workspace: Workspace, path: str, *, status: str) -> bool:
     """Take back what was decided about a recording; a conflict waits for a decision again.
 
     Args:
         workspace: where `decisions.csv` is
-        path: as it was decided on; where nothing was decided about it, nothing changes
+        path: as it was decided on
+        status: what was decided; another decision, made since, stays
+
+    Returns:
+        whether it was taken back
     """
     with changing_decisions(workspace):
         rows = read_csv(workspace.decisions, COLUMNS).to_dict("records")
-        kept = [
-            row | {"decision": ""} if row["path"].strip() == path else row
-            for row in rows
-            if row["path"].strip() != path or row["statuses"]
+        told = [
+            row["path"].strip() == path and parse_status(row["decision"]) == status for row in rows
         ]
-        if kept != rows:
-            _write(workspace, kept)
+        if any(told):
+            changed = [
+                row | {"decision": ""} if is_told else row
+                for row, is_told in zip(rows, told, strict=True)
+                if row["statuses"] or not is_told
+            ]
+            _write(workspace, changed)
+        return any(told)
 
 
 def enter_decisions(

@@ -17,6 +17,10 @@ class TableError(CallEmotionError):
     """A table that lacks a column or holds a value nobody can interpret."""
 
 
+class DecidedError(CallEmotionError):
+    """A decision about a call that somebody else has decided otherwise meanwhile."""
+
+
 class MissingStepError(CallEmotionError):
     """A file that an earlier notebook should have written is not there."""
 

@@ -1,6 +1,7 @@
 """CallRecords.csv: one row per distinct recording, with its status and where it comes from."""
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from helpers.decisions import (
     read_listed,
     reject_useless,
 )
-from helpers.errors import AudioError, TableError
+from helpers.errors import AudioError, DecidedError, TableError
 from helpers.files import PART_SUFFIX, read_csv, write_csv
 from helpers.rejections import Rejection, record_rejections
 from helpers.statuses import STATUSES, parse_status, status_of_folders, status_of_suffix
@@ -26,6 +27,9 @@ from helpers.workspace import Workspace, require
 
 STEP = "02 labels"
 """Name of this step in `rejected_files.csv`."""
+
+REMEMBERED = 10_000
+"""So many recordings are not opened again by the same process as long as they do not change."""
 
 ARCHIVE, FORM = "archive", "form"
 """Where a recording comes from: the zips and folders, or the Google Form."""
@@ -206,41 +210,31 @@ def list_calls(workspace: Workspace) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values("path", ignore_index=True)
 
 
-def decide(workspace: Workspace, decisions: Mapping[str, str]) -> None:
+def decide(
+    workspace: Workspace, decisions: Mapping[str, str], *, keep_others: bool = False
+) -> None:
     """Write statuses that people decided into `decisions.csv`.
 
     `build_records` takes them over. An earlier decision about the same recording gives way,
-    whichever of its names it is for; all others stay. Where one is wrong, none is written.
+    whichever of its names it is for; all others stay. Where one is wrong, none is written. People
+    may decide at the same time: none of their decisions is lost.
 
     Args:
         workspace: with recordings in `dataset` or `audio_data`
         decisions: status by path in the workspace, as people write it, such as `not satisfied`
+        keep_others: whether an earlier decision that differs is an error instead
 
     Raises:
         TableError: where a path is no usable recording, a status is none of `STATUSES`, or two
             names of one recording are given different ones
+        DecidedError: where another decision is to be kept
     """
-    usable = find_recordings(workspace, only=read_listed(workspace) | set(decisions)).usable
-    contents = dict(zip(usable["path"], usable["content_hash"], strict=True))
-    chosen: dict[str, tuple[str, str]] = {}
-    for path, text in decisions.items():
-        status = parse_status(text)
-        if path not in contents:
-            raise TableError(
-                f"{path!r} was decided on, but is no usable recording in {workspace.folder}: write "
-                "its path in the workspace, such as dataset/satisfied/call.wav"
-            )
-        if status is None:
-            raise TableError(
-                f"the decision {text!r} about {path} is none of {', '.join(STATUSES)}; write one"
-            )
-        first, earlier = chosen.setdefault(contents[path], (path, status))
-        if earlier != status:
-            raise TableError(
-                f"{first} and {path} are the same recording, but were decided to be {earlier} and "
-                f"{status}; decide for one of them"
-            )
     with changing_decisions(workspace):
+        usable = find_recordings(workspace, only=read_listed(workspace) | set(decisions)).usable
+        contents = dict(zip(usable["path"], usable["content_hash"], strict=True))
+        chosen = _choose(workspace, decisions, contents)
+        if keep_others:
+            _check_others(workspace, chosen, contents)
         enter_decisions(workspace, dict(chosen.values()), contents=contents)
 
 
@@ -264,6 +258,45 @@ def count_by_status(records: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(STATUSES, fill_value=0)
 
 
+def _choose(
+    workspace: Workspace, decisions: Mapping[str, str], contents: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Give path and status by content hash."""
+    chosen: dict[str, tuple[str, str]] = {}
+    for path, text in decisions.items():
+        status = parse_status(text)
+        if path not in contents:
+            raise TableError(
+                f"{path!r} was decided on, but is no usable recording in {workspace.folder}: write "
+                "its path in the workspace, such as dataset/satisfied/call.wav"
+            )
+        if status is None:
+            raise TableError(
+                f"the decision {text!r} about {path} is none of {', '.join(STATUSES)}; write one"
+            )
+        first, earlier = chosen.setdefault(contents[path], (path, status))
+        if earlier != status:
+            raise TableError(
+                f"{first} and {path} are the same recording, but were decided to be {earlier} and "
+                f"{status}; decide for one of them"
+            )
+    return chosen
+
+
+def _check_others(
+    workspace: Workspace, chosen: Mapping[str, tuple[str, str]], contents: Mapping[str, str]
+) -> None:
+    for path, text in read_decisions(workspace).items():
+        earlier = parse_status(text)
+        new, status = chosen.get(contents.get(path, ""), (path, earlier))
+        if earlier and status != earlier:
+            same = "" if path == new else f" under its other name {path}"
+            raise DecidedError(
+                f"somebody has decided meanwhile that the customer of {new}{same} was {earlier}: "
+                "take that back first if it is wrong"
+            )
+
+
 def _list_files(folder: Path, *without: Path) -> list[Path]:
     files = (path for path in folder.rglob("*") if path.is_file() and path not in without)
     return sorted(path for path in files if not path.name.endswith(PART_SUFFIX))
@@ -274,6 +307,12 @@ def _inspect(file: Path, path: str, converted: dict | None) -> dict[str, object]
         raise AudioError("its name is not written in UTF-8: rename it")
     if converted:
         return converted
+    state = file.stat()
+    return dict(_measure(file, (state.st_mtime_ns, state.st_size)))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _measure(file: Path, _stamp: tuple[int, int]) -> dict[str, object]:
     with open_recording(file) as recording:
         return {
             "content_hash": content_hash(recording),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import make_voice
+from conftest import make_voice, snapshot
 
 from helpers.conversion import convert_recordings, read_conversions
 from helpers.records import build_records, read_records
@@ -387,11 +387,7 @@ def test_nothing_is_written_outside_the_workspace(run):
 def test_a_second_run_changes_nothing(run):
     data, workspace, _ = run
 
-    def state():
-        files = (file for file in workspace.folder.rglob("*") if file.is_file())
-        return {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
-
-    before = state()
+    before = snapshot(workspace)
     convert_recordings(data, workspace)
     build_records(workspace)
-    assert state() == before
+    assert snapshot(workspace) == before

@@ -1,10 +1,18 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from conftest import write_call
 
-from helpers.decisions import COLUMNS, read_decisions
-from helpers.errors import TableError
+from helpers.decisions import COLUMNS, read_decisions, withdraw_decision
+from helpers.errors import DecidedError, TableError
 from helpers.files import read_csv
-from helpers.records import build_records, decide, list_unlabelled, status_by_path
+from helpers.records import (
+    build_records,
+    decide,
+    find_recordings,
+    list_unlabelled,
+    status_by_path,
+)
 from helpers.rejections import read_rejections
 
 SAT, AVG, UNTOLD = "dataset/satisfied/a.wav", "dataset/average/a.wav", "dataset/calls/b.wav"
@@ -128,3 +136,43 @@ def test_deciding_the_same_again_changes_no_file(workspace):
     assert {path: text for path, _, text in rewritten} == {UNTOLD: "average", SAT: "satisfied"}
     assert build(workspace) == {**UNDISPUTED, SAT: "satisfied", UNTOLD: "average"}
     assert workspace.decisions.stat().st_size == before.st_size
+
+
+def test_a_decision_that_shall_not_be_overruled_is_kept_under_every_name_of_the_call(workspace):
+    for name in ("first_sat", "second_avg"):
+        write_call(workspace.audio_data / f"{name}.wav", 1.2)
+    decide(workspace, {"audio_data/first_sat.wav": "unsatisfied"}, keep_others=True)
+    decide(workspace, {"audio_data/second_avg.wav": "not satisfied"}, keep_others=True)
+    with pytest.raises(DecidedError, match=r"second_avg\.wav was unsatisfied"):
+        decide(workspace, {"audio_data/first_sat.wav": "average"}, keep_others=True)
+    assert read_decisions(workspace) == {"audio_data/second_avg.wav": "unsatisfied"}
+
+
+def test_people_who_decide_at_the_same_time_lose_nothing(workspace):
+    paths = [f"audio_data/call_{number}_sat.wav" for number in range(12)]
+    for number, path in enumerate(paths):
+        write_call(workspace.folder / path, 1.2, seed=number)
+    with ThreadPoolExecutor(6) as people:
+        list(people.map(lambda path: decide(workspace, {path: "average"}), paths))
+    assert read_decisions(workspace) == dict.fromkeys(paths, "average")
+
+
+def test_only_the_decision_that_is_meant_is_taken_back(workspace):
+    write_call(workspace.folder / "audio_data/call_sat.wav", 1.2)
+    decide(workspace, {"audio_data/call_sat.wav": "average"})
+    assert not withdraw_decision(workspace, "audio_data/call_sat.wav", status="unsatisfied")
+    assert read_decisions(workspace) == {"audio_data/call_sat.wav": "average"}
+    assert withdraw_decision(workspace, "audio_data/call_sat.wav", status="average")
+    assert read_decisions(workspace) == {}
+
+
+def find_hash(workspace) -> str:
+    usable = find_recordings(workspace, only=["audio_data/call_sat.wav"]).usable
+    return usable["content_hash"].item()
+
+
+def test_a_recording_that_changes_is_looked_at_again(workspace):
+    write_call(workspace.folder / "audio_data/call_sat.wav", 1.2, seed=1)
+    before = find_hash(workspace)
+    write_call(workspace.folder / "audio_data/call_sat.wav", 1.2, seed=2)
+    assert find_hash(workspace) != before

@@ -3,7 +3,7 @@ import os
 
 import pytest
 import soundfile
-from conftest import make_voice, write_call
+from conftest import make_voice, snapshot, write_call
 
 from helpers.clusters.labels import write_cluster_labels
 from helpers.conversion import convert_recordings
@@ -57,9 +57,8 @@ def write_decision(workspace, path: str, decision: str) -> None:
         csv.writer(file).writerows([DECISION_COLUMNS, *others, [path, "", decision]])
 
 
-def state(workspace) -> dict[str, tuple[bytes, int]]:
-    files = (path for path in workspace.folder.rglob("*") if path.is_file())
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+def state(workspace) -> dict[str, tuple[str, int]]:
+    return snapshot(workspace)
 
 
 SAT, AVG = "dataset/satisfied/a.wav", "dataset/average/a.wav"

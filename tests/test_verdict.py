@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from conftest import PITCHES, write_call, write_voices
 
@@ -8,7 +9,7 @@ from helpers.corpora import load_corpus
 from helpers.emotion import fit_emotion_model
 from helpers.emotion_store import save_emotion_model
 from helpers.errors import AudioError, ModelError
-from helpers.model_store import find_champion
+from helpers.model_store import add_version, find_champion, load_champion
 from helpers.prediction import predict_calls
 
 
@@ -52,3 +53,13 @@ def test_a_file_that_is_not_there_is_no_call(trained, call):
     listener = open_listener(trained)
     with pytest.raises(AudioError):
         listener.judge_recording(call.with_name("none.wav"))
+
+
+def test_a_damaged_champion_leaves_other_versions_to_judge(trained, call):
+    model = load_champion(trained)
+    probes = np.zeros((3, len(model.feature_set.names)))
+    other = add_version(trained, model, {}, probes=probes).version
+    (trained.models / model.version / "model.skops").write_bytes(b"damaged")
+    assert open_listener(trained, other).judge_recording(call).version == other
+    with pytest.raises(ModelError):
+        open_listener(trained)

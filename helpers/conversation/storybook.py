@@ -96,7 +96,11 @@ def choose_call(paths: Iterable[Path]) -> Path:
 
 
 def settle_roles(
-    workspace: Workspace, *, customer_channel: str | int = "", first_speaker: str = ""
+    workspace: Workspace,
+    *,
+    customer_channel: str | int = "",
+    first_speaker: str = "",
+    model: TrainedModel | None = None,
 ) -> Roles:
     """Decide how customer and agent are told apart.
 
@@ -104,12 +108,13 @@ def settle_roles(
         workspace: what was chosen in notebook 03 counts where nothing is given
         customer_channel: 0 or 1, also as text, or empty
         first_speaker: `customer` or `agent`, or empty
+        model: that judges, loaded already; the champion by default
 
     Returns:
         the roles
 
     Raises:
-        RolesError: where they cannot be understood, or the champion hears another one as customer
+        RolesError: where they cannot be understood, or the model hears another one as customer
         ModelError: where the workspace's champion cannot be used
     """
     roles = USUAL
@@ -122,7 +127,8 @@ def settle_roles(
     if first_speaker:
         roles = roles._replace(first_speaker=first_speaker)
     check_roles(roles)
-    _check_champion(workspace, roles)
+    if model or find_champion(workspace):
+        _check_heard(model or load_champion(workspace), roles)
     return roles
 
 
@@ -200,10 +206,7 @@ def write_storybook(
     return table
 
 
-def _check_champion(workspace: Workspace, roles: Roles) -> None:
-    if not find_champion(workspace):
-        return
-    model = load_champion(workspace)
+def _check_heard(model: TrainedModel, roles: Roles) -> None:
     _, known, _ = split_name(model.feature_set.name)
     if known and known != roles:
         raise RolesError(

@@ -87,9 +87,9 @@ def open_listener(workspace: Workspace, version: str = "") -> Listener:
 
     Raises:
         ModelError: where there is no such model, or it cannot be used
-        RolesError: where the champion hears another person as customer than the settings say
+        RolesError: where the model hears another person as customer than the settings say
         ImportError: where the model of emotions holds a network and PyTorch is missing
     """
     is_champion = not version or version == find_champion(workspace)
     model = load_champion(workspace) if is_champion else load_version(workspace, version)
-    return Listener(model, find_judge(workspace, model=model), settle_roles(workspace))
+    return Listener(model, find_judge(workspace, model=model), settle_roles(workspace, model=model))
