@@ -14,6 +14,7 @@ DEEP ?=
 HOST ?= 127.0.0.1
 PORT ?=
 ALERT_FROM ?=
+REQUESTS ?=
 
 NETWORK_READY = $(if $(filter-out 0,$(NETWORKS)),.venv/.network)
 # killed runs, zips and sound files are the same with any version of a package, nobody runs

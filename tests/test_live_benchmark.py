@@ -5,7 +5,8 @@ import pytest
 import soundfile
 from conftest import VOICE_PITCHES, make_voice, write_voices
 
-from helpers.conversation.live_benchmark import (
+from helpers.conversation.live_benchmark import find_upset, main, read_track
+from helpers.conversation.live_scores import (
     LOUDNESS,
     MOOD,
     THRESHOLDS,
@@ -15,9 +16,6 @@ from helpers.conversation.live_benchmark import (
     compare,
     count_calls,
     find_alerts,
-    find_upset,
-    main,
-    read_track,
     score_call,
     summarise,
 )
