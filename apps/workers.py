@@ -141,12 +141,16 @@ class _Worker:
         self._stop()
 
     async def _submit(self, function: Callable[..., Any], arguments: tuple) -> Future:
-        if self._pool:
+        if self._pool and self._is_alive():
             with contextlib.suppress(BrokenProcessPool):  # it died between two calls
                 return self._pool.submit(function, *arguments)
         self._stop()
         await self._start()
         return self._pool.submit(function, *arguments)
+
+    def _is_alive(self) -> bool:
+        """Ask the system; the pool notices an end a little later."""
+        return any(child.pid == self._group for child in multiprocessing.active_children())
 
     async def _start(self) -> None:
         if self._closed:

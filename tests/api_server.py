@@ -9,18 +9,23 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
+import pytest
 import soundfile
 from conftest import make_voice
 
-from apps.api.server import make_server
-from apps.api.settings import Settings
-from helpers.features import PHONE
-from helpers.model_store import KEPT_ASIDE, PROMOTED, add_version, record_decision
-from helpers.statuses import STATUSES
-from helpers.training import train_model
-from helpers.workspace import Workspace
+REASON = "packages of the apps are not installed: make test installs them"
+for name in ("fastapi", "uvicorn", "python_multipart", "websockets"):
+    pytest.importorskip(name, reason=REASON)
+httpx = pytest.importorskip("httpx", reason=REASON)
+
+from apps.api.server import make_server  # noqa: E402
+from apps.api.settings import Settings  # noqa: E402
+from helpers.features import PHONE  # noqa: E402
+from helpers.model_store import KEPT_ASIDE, PROMOTED, add_version, record_decision  # noqa: E402
+from helpers.statuses import STATUSES  # noqa: E402
+from helpers.training import train_model  # noqa: E402
+from helpers.workspace import Workspace  # noqa: E402
 
 RATE = 8000
 
@@ -44,7 +49,8 @@ class Service:
     def send(self, head: str, body: bytes = b"") -> socket.socket:
         """Send a request as it is; whoever reads the answer sees the connection end after it."""
         connection = socket.create_connection(self.address, timeout=30)
-        lines = [*head.splitlines(), "Host: service", "Connection: close", "", ""]
+        host = [] if "\nHost:" in head else ["Host: 127.0.0.1"]
+        lines = [*head.splitlines(), *host, "Connection: close", "", ""]
         connection.sendall("\r\n".join(lines).encode("latin-1") + body)
         return connection
 
@@ -64,8 +70,9 @@ def serve(workspace: Workspace, folder: Path, **settings) -> Iterator[Service]:
             yield service
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(timeout=60)
         tempfile.tempdir = earlier
+    assert not thread.is_alive(), "the service did not end"
 
 
 def wait_for(condition: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ from conftest import make_voice
 from helpers.conversation.voices import Voice
 from helpers.workspace import Workspace
 
-REASON = "packages of the apps are not installed: make apps"
+REASON = "packages of the apps are not installed: make test installs them"
 fastapi = pytest.importorskip("fastapi", reason=REASON)
 uvicorn = pytest.importorskip("uvicorn", reason=REASON)
 pytest.importorskip("websockets", reason=REASON)
@@ -65,4 +65,5 @@ def live_service(workspace: Workspace, *, port: int = 0, **options) -> Iterator[
             yield f"127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(timeout=60)
+    assert not thread.is_alive(), "the service did not end"

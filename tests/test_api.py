@@ -1,30 +1,36 @@
 import asyncio
 import json
 import logging
+import math
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import pytest
-
-pytest.importorskip("fastapi", reason="the service's packages are not installed: make apps")
-pytest.importorskip("uvicorn", reason="the service's packages are not installed: make apps")
-
 from api_server import Service, make_call, read_answer, serve, store_version, wait_for
+from conftest import make_voice
 from fastapi import FastAPI
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from apps.api.__main__ import main
 from apps.api.answers import Prediction
 from apps.api.app import create_app
+from apps.api.catalogue import list_models
 from apps.api.envelope import Envelope
 from apps.api.problems import KINDS, MEDIA_TYPE
+from apps.api.service import Service as JudgingService
 from apps.api.settings import TOKEN_VARIABLE, Settings
+from apps.live.messages import encode_mu_law
+from apps.live.play import play_call
 from helpers.conversation.verdict import open_listener
-from helpers.model_store import promote, rollback
+from helpers.model_store import list_versions, promote, rollback
 from helpers.workspace import PROJECT_FOLDER, Workspace
 
 TOKEN = "a token that is long enough"
@@ -150,6 +156,22 @@ def test_the_next_request_after_a_promotion_is_judged_by_the_new_champion(servic
     assert service.post(make_call()).json()["model_version"] == versions[0]
 
 
+def test_a_promotion_and_a_rollback_reach_live_calls(service, versions):
+    url = f"{service.url.replace('http', 'ws')}/live/stream"
+    tracks = {"inbound": encode_mu_law(make_voice(6.0, seed=4))}
+
+    def listen() -> list[float]:
+        answers = asyncio.run(play_call(tracks, url, speed=0, parameters={"token": TOKEN}))
+        return [answer["upset"] for answer in answers if answer["event"] == "mood"]
+
+    before = listen()
+    assert before
+    promote(service.workspace, versions[1], reason="a test")
+    wait_for(lambda: listen() != before)
+    rollback(service.workspace)
+    wait_for(lambda: listen() == before)
+
+
 def test_models_are_listed_with_what_their_cards_say(service, versions):
     models = service.client.get("/api/models/").json()
     assert models["champion"] == versions[0]
@@ -189,7 +211,7 @@ def test_the_page_shows_every_request_and_loads_nothing(service):
     page = service.client.get("/docs").text
     for words in ("POST /api/predict/", "GET /api/models/", "GET /health", "-F file=@call.wav"):
         assert words in page
-    assert "Content-Disposition: attachment; filename=&#34;call.wav&#34;" not in page
+    assert """-H 'Content-Disposition: attachment; filename="call.wav"'""" in page
     assert not re.search(r'(src|href)="(https?:)?//', page)
     assert "<script" not in page
 
@@ -198,7 +220,7 @@ def test_the_page_shows_every_request_and_loads_nothing(service):
 def test_each_problem_has_a_page_and_most_are_in_the_description(service, name):
     assert KINDS[name].title in service.client.get(f"/problems/{name}").text
     description = json.dumps(service.client.get("/openapi.json").json())
-    unlisted = {"bad-request", "not-found", "method-not-allowed"}
+    unlisted = {"bad-request", "unknown-host", "not-found", "method-not-allowed"}
     assert (f"/problems/{name}" in description) == (name not in unlisted)
 
 
@@ -231,10 +253,83 @@ def test_without_a_model_the_service_says_so_until_there_is_one(tmp_path):
             assert answer.json()["type"] == "/problems/no-model"
         assert service.client.get("/api/models/").json() == {"champion": None, "versions": []}
         version = store_version(workspace, 0)
-        assert service.client.get("/health").json()["champion"] == version
+        wait_for(lambda: service.client.get("/health").json().get("champion") == version)
         assert service.post(make_call()).json()["model_version"] == version
         shutil.rmtree(workspace.models)
         assert service.client.get("/health").status_code == 503
+
+
+def test_a_card_with_values_of_other_kinds_is_a_version_of_which_nothing_is_known(tmp_path):
+    workspace = Workspace(tmp_path)
+    cards = [{"created": 5}, {"golden": {"accuracy": math.nan}}, {"training": {"calls": "many"}}]
+    for number, card in enumerate(cards):
+        folder = workspace.models / f"{number:04}-00000000"
+        folder.mkdir(parents=True)
+        (folder / "card.json").write_text(json.dumps(card))
+    versions = list_models(workspace).model_dump()["versions"]
+    assert [each["version"] for each in versions] == list_versions(workspace)
+    for each in versions:
+        assert {name for name, value in each.items() if value is not None} == {
+            "version",
+            "is_champion",
+        }
+
+
+@pytest.fixture(scope="module")
+def open_service(tmp_path_factory) -> Iterator[Service]:
+    """Serve a workspace without a model and without a token."""
+    workspace = Workspace(tmp_path_factory.mktemp("workspace"))
+    with serve(workspace, tmp_path_factory.mktemp("inbox"), workers=1) as service:
+        yield service
+
+
+HOSTS = {
+    **dict.fromkeys(["127.0.0.1", "LOCALHOST:8000", "[::1]:8000"], 200),
+    **dict.fromkeys(["evil.example", "127.0.0.1.evil.example:8000", "", "[", "[::2]"], 400),
+}
+
+
+@pytest.mark.parametrize(("host", "status"), HOSTS.items())
+def test_without_a_token_only_names_of_this_computer_are_answered(open_service, host, status):
+    answer = read_answer(open_service.send(f"GET /docs HTTP/1.1\nHost: {host}"))
+    assert answer.status_code == status
+    if status != 200:
+        assert answer.headers["Content-Type"] == MEDIA_TYPE
+        assert answer.json()["type"] == "/problems/unknown-host"
+
+
+@pytest.mark.parametrize(("host", "is_let_in"), [("localhost", True), ("evil.example", False)])
+def test_without_a_token_sockets_too_answer_to_names_of_this_computer(
+    open_service, host, is_let_in
+):
+    url = f"ws://{host}:{open_service.address[1]}/live/watch"
+    connection = socket.create_connection(open_service.address, timeout=60)
+    refused = nullcontext() if is_let_in else pytest.raises(InvalidStatus, match="403")
+    with refused, connect(url, sock=connection):
+        pass
+
+
+def test_the_state_is_told_to_many_at_once_however_busy_the_workers_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("apps.api.service.HEALTH_S", 0.1)
+    workspace = Workspace(tmp_path)
+    service = JudgingService(Settings(workspace, workers=1))
+    store_version(workspace, 0)
+    asked = []
+
+    async def never(function, *arguments) -> None:
+        asked.append(function)
+        await asyncio.Event().wait()
+
+    async def ask_often() -> None:
+        for _ in range(2):
+            problems = await asyncio.gather(
+                *(service.find_champion() for _ in range(50)), return_exceptions=True
+            )
+            assert {each.kind for each in problems} == {"busy"}
+
+    monkeypatch.setattr(service._workers, "run", never)
+    asyncio.run(ask_often())
+    assert len(asked) == 1
 
 
 def test_making_the_app_starts_nothing(tmp_path):
@@ -247,6 +342,13 @@ def test_making_the_app_starts_nothing(tmp_path):
     [
         (["nowhere"], "", "nowhere is no folder"),
         (["."], "short", "can be guessed"),
+        (["."], f" {TOKEN}", "sent by nobody"),
+        (["."], f"{TOKEN}ü", "sent by nobody"),
+        ([".", "--host", "0.0.0.0"], "", "export CALL_EMOTION_TOKEN=$(openssl rand -hex 16)"),
+        ([".", "--host", "::"], "", "which have to show a token"),
+        ([".", "--host", ""], "", "which have to show a token"),
+        ([".", "--host", "example.org"], "", "which have to show a token"),
+        ([".", "--live-workers", "0"], "", "--live-workers is 0, expected 1 or more"),
         ([".", "--workers", "0"], "", "--workers is 0, expected 1 or more"),
         ([".", "--waiting", "-1"], "", "--waiting is -1"),
         ([".", "--largest-mb", "0"], "", "--largest-mb is 0"),

@@ -2,17 +2,13 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
-
-pytest.importorskip("fastapi", reason="the service's packages are not installed: make apps")
-pytest.importorskip("uvicorn", reason="the service's packages are not installed: make apps")
-pytest.importorskip("schemathesis", reason="schemathesis is not installed: make apps")
-
-import schemathesis
-from api_server import Service, make_call, serve, store_version
+from api_server import REASON, Service, make_call, serve, store_version
 from hypothesis import HealthCheck, given, settings
-from schemathesis.generation import GenerationMode
 
 from helpers.workspace import PROJECT_FOLDER, Workspace
+
+schemathesis = pytest.importorskip("schemathesis", reason=REASON)
+GenerationMode = schemathesis.GenerationMode
 
 CALL = make_call(1.0)
 
@@ -22,7 +18,7 @@ def service(tmp_path_factory) -> Iterator[Service]:
     workspace = Workspace(tmp_path_factory.mktemp("workspace"))
     store_version(workspace, 0)
     folder = tmp_path_factory.mktemp("inbox")
-    with serve(workspace, folder, workers=1, largest_mb=1.0, silence_s=1.0) as service:
+    with serve(workspace, folder, workers=1, largest_mb=1.0, silence_s=3.0) as service:
         yield service
         assert not service.uploads()
     assert not list(folder.iterdir())

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import io
 import json
 
@@ -8,6 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.live.lag import Lag
 from apps.live.messages import (
     LONGEST_MESSAGE,
     LONGEST_NAME,
@@ -20,7 +22,7 @@ from apps.live.messages import (
     encode_mu_law,
     read_message,
 )
-from apps.live.track import GAP, IN_ORDER, LATE, LEAP, Track
+from apps.live.track import GAP, IN_ORDER, LATE, LEAP, Joint, Stretch, Track
 
 SOUND = base64.b64encode(bytes(range(160))).decode()
 
@@ -76,7 +78,7 @@ def test_a_piece_of_sound_has_a_track_and_a_time(track, timestamp, at_s):
     message = read_message(json.dumps(media(track=track, timestamp=timestamp)))
     assert isinstance(message, Media)
     assert (message.track, message.at_s) == (track, at_s)
-    assert np.array_equal(message.signal, decode_mu_law(bytes(range(160))))
+    assert message.content == bytes(range(160))
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,9 @@ def test_a_piece_of_sound_has_a_track_and_a_time(track, timestamp, at_s):
         (media(timestamp=1.5), "bad timestamp"),
         (media(timestamp=[]), "bad timestamp"),
         (media(timestamp="-20"), "bad timestamp"),
+        (media(timestamp="1_0"), "bad timestamp"),
+        (media(timestamp=" 5 "), "bad timestamp"),
+        (media(timestamp="\u0665"), "bad timestamp"),
         (media(timestamp="86400001"), "bad timestamp"),
         (media(timestamp="9" * 400), "bad timestamp"),
         (media(timestamp="9" * 5000), "bad timestamp"),
@@ -142,6 +147,7 @@ def test_a_message_that_cannot_be_used_is_told_in_plain_words(content, kind):
         (start(mediaFormat={"encoding": "audio/x-l16"}), ["sound format"], False),
         (start(mediaFormat={"sampleRate": 16000}), ["sound format"], False),
         (start(mediaFormat={"channels": 2}), ["sound format"], False),
+        (start(mediaFormat={"channels": True}), ["sound format"], False),
         (start(mediaFormat="mulaw", tracks=[]), ["tracks", "sound format"], False),
     ],
 )
@@ -149,6 +155,15 @@ def test_a_wrong_announcement_is_a_call_with_a_problem(message, kinds, is_heard)
     told = read_message(json.dumps(message))
     assert [problem.kind for problem in told.problems] == kinds
     assert told.is_heard == is_heard
+
+
+@pytest.mark.parametrize("place", ["%s", '{"encoding": %s}', '{"more": %s}'])
+def test_lists_of_any_depth_end_no_call(place):
+    before, after = json.dumps(start(mediaFormat="here")).split('"here"')
+    for depth in range(700, 1000):
+        announced = place % ("[" * depth + "]" * depth)
+        with contextlib.suppress(MessageError):
+            read_message(before + announced + after)
 
 
 @pytest.mark.parametrize(
@@ -240,3 +255,31 @@ def test_pieces_are_joined_where_they_are_neighbours(times_ms, expected):
     track = Track()
     placed = [track.place(time_ms / 1000, 160) for time_ms in times_ms]
     assert [(round(1000 * at_s), order) for at_s, order in placed] == expected
+
+
+def test_neighbouring_pieces_are_joined_until_there_is_something_to_judge():
+    joint, joined = Joint(), []
+    for number in range(60):
+        joined += joint.add(number * 0.02, bytes([number]) * 160)
+    ends_s = [stretch.at_s + len(stretch.content) / 8000 for stretch in joined]
+    assert ends_s == pytest.approx([0.46, 0.7, 0.96, 1.2])
+    heard = b"".join(stretch.content for stretch in joined)
+    assert heard == b"".join(bytes([number]) * 160 for number in range(60))
+
+
+def test_pieces_that_are_no_neighbours_are_kept_apart_and_in_order():
+    joint = Joint()
+    assert joint.add(0.0, b"a" * 160) == []
+    assert joint.add(0.06, b"b" * 160) == [Stretch(0.0, b"a" * 160)]
+    assert joint.add(0.02, b"c" * 160) == [Stretch(0.06, b"b" * 160)]
+    assert joint.add(0.9, b"d" * 160) == [Stretch(0.02, b"c" * 160), Stretch(0.9, b"d" * 160)]
+
+
+def test_moods_are_late_until_they_have_caught_up():
+    lag = Lag()
+    delays_s = [3.0, 2.0, 6.9, 7.1, 9.0, 3.1, 2.9, 2.1, 6.0, 8.0]
+    changes = [lag.follow(100.0 + delay_s, 100.0) for delay_s in delays_s]
+    assert [delay_s for delay_s, new in zip(delays_s, changes, strict=True) if new] == [
+        *(7.1, 2.9, 8.0),
+    ]
+    assert lag.is_long

@@ -37,7 +37,7 @@ def service(tmp_path_factory) -> str:
 def strict(tmp_path_factory) -> str:
     """Give a service with a token, room for one call, and no model."""
     workspace = open_workspace(tmp_path_factory.mktemp("strict"))
-    with live_service(workspace, token=TOKEN, most_streams=1, idle_s=1.0) as address:
+    with live_service(workspace, token=TOKEN, most_streams=1, idle_s=3.0) as address:
         yield address
 
 
@@ -190,6 +190,15 @@ def test_sound_of_another_format_is_a_call_with_a_problem(service):
     assert "audio/x-l16" in answers[0]["words"]
 
 
+def test_a_format_of_lists_in_lists_is_a_call_with_a_problem(service):
+    def change(messages):
+        start = json.dumps(messages[1]).replace('"audio/x-mulaw"', "[" * 992 + "]" * 992)
+        return [messages[0], start, *messages[1:]]
+
+    kinds = set(problems(run(send_call(service, change))))
+    assert kinds in ({"sound format", "second start"}, {"no JSON"})
+
+
 def test_who_asks_for_no_answers_gets_none(service):
     assert run(send_call(service, lambda messages: messages, answers="no")) == []
 
@@ -289,10 +298,43 @@ def test_a_screen_that_reads_slowly_gets_the_state_of_all_calls_instead():
     assert second["calls"][0]["mood"]["at_s"] == MOST_WAITING + 4
 
 
+def test_a_problem_that_is_over_is_told_and_forgotten():
+    async def get_over_it() -> list[str]:
+        switchboard = Switchboard()
+        watcher = switchboard.connect()
+        name = switchboard.begin("MZ1", "CA1", "Ana")
+        switchboard.tell_problem(name, "late moods", "Moods come late.")
+        texts = [await watcher.next()]
+        switchboard.end_problem(name, "late moods")
+        return [*texts, await watcher.next(), switchboard.tell_all()]
+
+    before, over, after = (json.loads(text) for text in run(get_over_it()))
+    assert before["calls"][0]["problems"] == ["Moods come late."]
+    assert (over["event"], over["kind"]) == ("problem over", "late moods")
+    assert over["words"] == "Moods come late."
+    assert after["calls"][0]["problems"] == []
+
+
 def test_two_streams_under_one_name_are_two_calls():
     switchboard = Switchboard()
     names = [switchboard.begin("MZ1", "CA1", "").stream for _ in range(3)]
     assert names == ["MZ1", "MZ1 (2)", "MZ1 (3)"]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_token_in_the_head_lets_in_however_its_scheme_is_written(strict, scheme):
+    async def come_in() -> dict:
+        header = {"Authorization": f"{scheme} {TOKEN}"}
+        async with (
+            watching(strict, token=TOKEN) as wait_for,
+            connect(f"ws://{strict}/live/stream", additional_headers=header) as connection,
+        ):
+            await connection.send(json.dumps(start_message()))
+            started = await wait_for(event="call started")
+            await connection.close()
+            return await wait_for(event="call ended", stream=started["stream"])
+
+    assert run(come_in())["reason"] == "dropped"
 
 
 async def close_of(address: str, path: str, *messages: object, **headers: str) -> tuple[int, str]:
@@ -358,7 +400,7 @@ def test_more_calls_than_there_is_room_for_are_refused_and_silent_ones_closed(st
                 )
 
     full, idle, ended = run(fill())
-    assert full == (1013, "1 calls are listened to already, which is the limit")
+    assert full == (1013, "the limit of calls in progress is reached: 1")
     assert idle == (1001, "no sound came for too long")
     assert ended["reason"] == "idle"
 

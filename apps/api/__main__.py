@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from apps.api.settings import LEAST_ALERT, LEAST_TOKEN, TOKEN_VARIABLE, Settings
 from helpers.workspace import Workspace, resolve
@@ -50,6 +51,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--workers", type=int, default=os.cpu_count(), help="recordings at once (%(default)s)"
     )
     parser.add_argument(
+        "--live-workers",
+        type=int,
+        default=Settings.live_workers,
+        help="processes that judge live calls (%(default)s)",
+    )
+    parser.add_argument(
         "--waiting",
         type=int,
         default=Settings.waiting,
@@ -80,12 +87,8 @@ def _make_settings(options: argparse.Namespace) -> Settings:
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: give the workspace that make train has filled")
-    if 0 < len(token) < LEAST_TOKEN or not token.isprintable():
-        raise ValueError(
-            f"the token in {TOKEN_VARIABLE} can be guessed or sent by nobody: take {LEAST_TOKEN} "
-            "printable characters or more, such as from: openssl rand -hex 16"
-        )
-    for name, least in (("workers", 1), ("waiting", 0), ("largest_mb", 0.001)):
+    _check_token(token, options.host)
+    for name, least in (("workers", 1), ("live_workers", 1), ("waiting", 0), ("largest_mb", 0.001)):
         if getattr(options, name) < least:
             option = name.replace("_", "-")
             raise ValueError(f"--{option} is {getattr(options, name)}, expected {least} or more")
@@ -97,10 +100,34 @@ def _make_settings(options: argparse.Namespace) -> Settings:
         workspace=Workspace(folder),
         token=token,
         workers=options.workers,
+        live_workers=options.live_workers,
         waiting=options.waiting,
         largest_mb=options.largest_mb,
         alert_from=options.alert_from,
     )
+
+
+def _check_token(token: str, host: str) -> None:
+    if not token and not _is_loopback(host):
+        raise ValueError(
+            f"--host {host} lets other computers in, which have to show a token: put one into the "
+            f"environment first: export {TOKEN_VARIABLE}=$(openssl rand -hex 16)"
+        )
+    can_be_sent = token.isascii() and token.isprintable() and token == token.strip()
+    if not can_be_sent or 0 < len(token) < LEAST_TOKEN:
+        raise ValueError(
+            f"the token in {TOKEN_VARIABLE} can be guessed or sent by nobody: take {LEAST_TOKEN} "
+            "printable ASCII characters or more, no blank at either end, such as from: openssl "
+            "rand -hex 16"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    """Say whether only this computer reaches what listens on an address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.casefold() == "localhost"
 
 
 if __name__ == "__main__":

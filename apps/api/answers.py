@@ -69,7 +69,7 @@ HEALTH_EXAMPLE = {"status": "ok", "champion": "0001-9d64a489"}
 class Answer(BaseModel):
     """Part of an answer: exactly these fields."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Span(Answer):

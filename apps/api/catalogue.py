@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from pydantic import ValidationError
+
 from apps.api.answers import Golden, Models, Version
 from helpers.errors import ModelError
 from helpers.model_store import find_champion, list_versions, read_card
@@ -19,20 +21,23 @@ def list_models(workspace: Workspace) -> Models:
 
 
 def _describe(workspace: Workspace, version: str, *, is_champion: bool) -> Version:
+    known = {"version": version, "is_champion": is_champion}
     try:
-        card = read_card(workspace, version)
-    except ModelError:
-        card = {}
+        return Version(**known, **_read(workspace, version))
+    except (ModelError, ValidationError):
+        return Version(**known, **dict.fromkeys(Version.model_fields.keys() - known.keys()))
+
+
+def _read(workspace: Workspace, version: str) -> dict[str, object]:
+    card = read_card(workspace, version)
     golden, training = card.get("golden"), card.get("training")
-    return Version(
-        version=version,
-        is_champion=is_champion,
-        created=card.get("created"),
-        training_calls=training.get("calls") if isinstance(training, Mapping) else None,
-        feature_set=card.get("feature_set"),
-        golden=_pick(golden) if isinstance(golden, Mapping) and golden else None,
-    )
+    return {
+        "created": card.get("created"),
+        "training_calls": training.get("calls") if isinstance(training, Mapping) else None,
+        "feature_set": card.get("feature_set"),
+        "golden": _pick(golden) if isinstance(golden, Mapping) and golden else None,
+    }
 
 
-def _pick(golden: Mapping) -> Golden:
-    return Golden(**{name: golden.get(name) for name in Golden.model_fields})
+def _pick(golden: Mapping) -> dict[str, object]:
+    return {name: golden.get(name) for name in Golden.model_fields}

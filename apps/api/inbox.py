@@ -1,10 +1,10 @@
 """The one folder in which uploads lie while they are judged, which is gone when the service is."""
 
+import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,7 +31,7 @@ class Inbox:
         self._lock = FileLock(self.folder / _LOCK)
         self._lock.acquire(timeout=0)
 
-    @contextmanager
+    @contextlib.contextmanager
     def make_folder(self) -> Iterator[Path]:
         """Give a folder for one request, which is removed with all that is in it."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
@@ -50,10 +50,11 @@ class Inbox:
 def _remove_leftovers() -> None:
     """Remove folders of this user whose lock nobody holds any more."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        lock = folder / _LOCK
-        ours = not folder.is_symlink() and folder.stat().st_uid == os.getuid()
-        if ours and lock.is_file() and _is_free(lock):
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another service removes it, too
+            lock = folder / _LOCK
+            ours = not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+            if ours and lock.is_file() and _is_free(lock):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_free(lock: Path) -> bool:

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import math
+import os
 import resource
+import shutil
 import tempfile
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 import soundfile
 
-from helpers.audio import open_recording
+from apps.limits import check_size
+from apps.stamps import stamp_file
 from helpers.conversation.verdict import Listener, Verdict, open_listener
 from helpers.errors import AudioError, CallEmotionError
 from helpers.model_store import find_champion
@@ -21,8 +24,8 @@ from helpers.workspace import Workspace
 KEPT_LISTENERS = 3
 """So many versions of the model are kept in memory; more are loaded anew."""
 
-MOST_SAMPLES = 2 * 60 * 60 * 8000 * 2
-"""Longer recordings are not judged: two hours of two channels at 8 kHz, half a GB in memory."""
+NICENESS = 10
+"""How far recordings stand back behind live calls, whose moods are worth nothing later."""
 
 MOST_FILE_BYTES = 1 << 30
 """A recording that becomes a larger file when it is decoded is given up as damaged."""
@@ -33,10 +36,25 @@ class NoModelError(CallEmotionError):
 
 
 def prepare(workspace: Workspace) -> None:
-    """Make a process ready: limit what it writes, and load the champion where there is one."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (MOST_FILE_BYTES, MOST_FILE_BYTES))
+    """Make a process ready: limit what it takes, and load the champion where there is one."""
+    give_way()
+    limit_files()
     with contextlib.suppress(NoModelError):
         check(workspace)
+
+
+def give_way() -> None:
+    """Let other processes of the service go first, such as those that judge live calls."""
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # Linux: a group of its own is made to wait as a whole
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
+
+
+def limit_files() -> None:
+    """Let this process write no file beyond `MOST_FILE_BYTES`, or a lower limit there is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    most = MOST_FILE_BYTES if hard == resource.RLIM_INFINITY else min(MOST_FILE_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
 def check(workspace: Workspace) -> str:
@@ -56,7 +74,8 @@ def judge(workspace: Workspace, path: Path, version: str, coverage: float) -> by
 
     Args:
         workspace: whose model judges
-        path: the recording, in a folder of its own, in which also is written what is decoded
+        path: the recording, in a folder of its own, in which also is written what is decoded; it
+            is removed at the end, for nobody else may be left to do so
         version: of the model, empty for the present champion
         coverage: share of calls the model shall judge alone
 
@@ -67,10 +86,10 @@ def judge(workspace: Workspace, path: Path, version: str, coverage: float) -> by
         AudioError: where the recording cannot be read or judged; the message names no folder
         NoModelError: where the model cannot be used
     """
-    listener = _find_listener(workspace, version)
     tempfile.tempdir = str(path.parent)
     try:
-        _check_size(path)
+        listener = _find_listener(workspace, version)
+        check_size(path)
         verdict = listener.judge_recording(path, coverage=coverage)
     except soundfile.SoundFileError as error:
         raise AudioError("damaged: it cannot be decoded") from error
@@ -78,6 +97,7 @@ def judge(workspace: Workspace, path: Path, version: str, coverage: float) -> by
         raise AudioError(str(error).replace(str(path), "it")) from error
     finally:
         tempfile.tempdir = None
+        shutil.rmtree(path.parent, ignore_errors=True)
     return json.dumps(describe(verdict), allow_nan=False).encode()
 
 
@@ -113,7 +133,7 @@ def _find_listener(workspace: Workspace, version: str) -> Listener:
     try:
         champion = find_champion(workspace)
         parts = (workspace.voice_emotions, workspace.listening)
-        return _load(workspace, version or champion, champion, tuple(map(_stamp, parts)))
+        return _load(workspace, version or champion, champion, tuple(map(stamp_file, parts)))
     except (CallEmotionError, ImportError) as error:
         raise NoModelError(str(error)) from error
 
@@ -121,24 +141,6 @@ def _find_listener(workspace: Workspace, version: str) -> Listener:
 @lru_cache(maxsize=KEPT_LISTENERS)
 def _load(workspace: Workspace, version: str, champion: str, stamps: tuple) -> Listener:
     return open_listener(workspace, version)
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    with contextlib.suppress(FileNotFoundError):
-        state = path.stat()
-        return state.st_mtime_ns, state.st_size
-    return ()
-
-
-def _check_size(path: Path) -> None:
-    with open_recording(path) as recording:
-        samples, duration_s = recording.frames * recording.channels, recording.duration_s
-    if samples > MOST_SAMPLES:
-        most_s = duration_s * MOST_SAMPLES / samples
-        raise AudioError(
-            f"too long: {duration_s / 60:.0f} min; with its sampling rate and channels at most "
-            f"{most_s / 60:.0f} min are judged"
-        )
 
 
 def _describe_part(status: str, segment) -> dict[str, object]:

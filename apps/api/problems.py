@@ -36,6 +36,13 @@ KINDS = {
         "Compare the request with the examples on /docs.",
         "The request cannot be understood: Bad Request.",
     ),
+    "unknown-host": Kind(
+        400,
+        "The service is not known under this name",
+        "Without a token the service answers on its own computer only: ask for localhost or "
+        "127.0.0.1, or let the service's keeper set a token.",
+        "The header Host is none of localhost, 127.0.0.1 and [::1].",
+    ),
     "broken-form": Kind(
         400,
         "The form is damaged",
@@ -117,7 +124,7 @@ KINDS = {
         503,
         "The service has too much to do",
         "Try again after the seconds that the header Retry-After names.",
-        "70 recordings are being judged or wait for it: try again in 30 s.",
+        "Recordings being judged or waiting for it: 70, which is the limit. Try again in 30 s.",
     ),
     "no-model": Kind(
         503,

@@ -137,7 +137,7 @@ def _add_health(router: APIRouter, service: Service) -> None:
         "/health",
         summary="Ask whether the service can judge",
         responses=_describe_answer(HEALTH_EXAMPLE)
-        | describe_problems("internal-error", "no-model"),
+        | describe_problems("internal-error", "busy", "no-model"),
     )
     async def tell_health() -> Health:
         """Say that a model can judge, and which one; no token is needed."""

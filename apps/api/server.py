@@ -34,6 +34,7 @@ def make_server(settings: Settings, *, host: str, port: int) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         ws_max_size=LARGEST_MESSAGE_BYTES,
+        ws_per_message_deflate=False,
         timeout_keep_alive=KEPT_ALIVE_S,
         timeout_graceful_shutdown=CLOSING_S,
     )

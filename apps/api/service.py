@@ -22,6 +22,9 @@ from helpers.errors import CallEmotionError
 from helpers.model_store import find_champion, list_versions
 from helpers.workspace import Workspace
 
+HEALTH_S = 5.0
+"""Seconds in which a model has to be loaded that nobody has asked for yet, else we are busy."""
+
 RETRY_S = 30
 """Seconds after which who found the service busy may try again."""
 
@@ -43,6 +46,7 @@ class Service:
         )
         self._taken = 0
         self._checked = ""
+        self._checking: asyncio.Future[str] | None = None
 
     async def start(self) -> None:
         """Make the folder and start the processes."""
@@ -92,11 +96,26 @@ class Service:
     async def find_champion(self) -> str:
         """Name the version that judges; it is loaded when it is met for the first time.
 
+        However many ask, one look and one worker answer all of them.
+
         Raises:
-            Problem: where none can judge
+            Problem: where none can judge, or no worker is free within `HEALTH_S`
         """
+        if self._checking is None or self._checking.done():
+            self._checking = asyncio.ensure_future(self._check())
+            self._checking.add_done_callback(_note_failure)
+        try:
+            async with asyncio.timeout(HEALTH_S):
+                return await asyncio.shield(self._checking)
+        except TimeoutError as error:
+            detail = f"No process was free to load the model within {HEALTH_S:g} s."
+            raise Problem("busy", detail, Retry_After=str(RETRY_S)) from error
+
+    async def _check(self) -> str:
         champion = await self._look_up(find_champion)
-        if not champion or champion != self._checked:
+        if not champion:
+            raise _no_model(f"{self._workspace.models} holds no version that judges")
+        if champion != self._checked:
             try:
                 self._checked = await self._run(listening.check)
             except CallEmotionError as error:
@@ -107,8 +126,8 @@ class Service:
     def _take_place(self) -> Iterator[None]:
         if self._taken >= self._settings.workers + self._settings.waiting:
             detail = (
-                f"{self._taken} recordings are being judged or wait for it: "
-                f"try again in {RETRY_S} s."
+                f"Recordings being judged or waiting for it: {self._taken}, which is the limit. "
+                f"Try again in {RETRY_S} s."
             )
             raise Problem("busy", detail, Retry_After=str(RETRY_S))
         self._taken += 1
@@ -132,9 +151,14 @@ class Service:
             raise Problem("busy", f"{error}.".capitalize(), Retry_After=str(RETRY_S)) from error
 
 
-def _no_model(error: CallEmotionError) -> Problem:
-    logger.error("no model can judge: %s", error)
+def _no_model(reason: CallEmotionError | str) -> Problem:
+    logger.error("no model can judge: %s", reason)
     return Problem("no-model")
+
+
+def _note_failure(checking: asyncio.Future) -> None:
+    if not checking.cancelled():
+        checking.exception()  # where nobody waits any more asyncio complains otherwise
 
 
 async def _while_connected(request: Request, work: Awaitable[bytes]) -> bytes:

@@ -30,6 +30,7 @@ class Settings:
         upload_s: seconds that a whole upload may take
         judging_s: seconds after which a recording is given up
         alert_from: probability of being upset from which on a live call alerts
+        live_workers: processes that judge live calls
     """
 
     workspace: Workspace
@@ -41,6 +42,7 @@ class Settings:
     upload_s: float = 600.0
     judging_s: float = 900.0
     alert_from: float = ALERT_FROM
+    live_workers: int = 1
 
     @property
     def largest_bytes(self) -> int:

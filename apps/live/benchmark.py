@@ -162,7 +162,9 @@ def _serve(workspace: Workspace, count: int, listening: socket.socket) -> None:
     application = FastAPI()
     live = LiveCalls(workspace, count=count, most_streams=10_000)
     application.include_router(live.router)
-    config = uvicorn.Config(application, log_level="warning", ws_max_size=MOST_MESSAGE)
+    config = uvicorn.Config(
+        application, log_level="warning", ws_max_size=MOST_MESSAGE, ws_per_message_deflate=False
+    )
     uvicorn.Server(config).run(sockets=[listening])
 
 

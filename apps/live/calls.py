@@ -46,7 +46,7 @@ _LOG = logging.getLogger(__name__)
 class LiveCalls:
     """The live part of a service: `/live/stream`, `/live/watch` and the page `/live`.
 
-    The models are those that the workspace holds when the service starts.
+    The models are those that the workspace holds; others take over within some seconds.
 
     Attributes:
         router: to include in an application; loads the models when that starts
@@ -114,13 +114,13 @@ class LiveCalls:
         if self._connections >= 2 * self._most_streams:
             await websocket.close(TRY_LATER, "too many connections")
             return
-        shown = websocket.headers.get("authorization", "").removeprefix("Bearer ")
+        shown = _read_bearer(websocket)
 
         def admit(start: Start) -> None:
             if not (self._is_right(shown) or self._is_right(start.token)):
                 raise RefusedError(REFUSED, WRONG_TOKEN)
             if len(self.switchboard) >= self._most_streams:
-                words = f"{self._most_streams} calls are listened to already, which is the limit"
+                words = f"the limit of calls in progress is reached: {self._most_streams}"
                 raise RefusedError(TRY_LATER, words)
 
         self._connections += 1
@@ -142,7 +142,7 @@ class LiveCalls:
             return
         await websocket.accept()
         if self.switchboard.watchers >= MOST_WATCHERS:
-            await websocket.close(TRY_LATER, f"{MOST_WATCHERS} screens watch already")
+            await websocket.close(TRY_LATER, f"the limit of screens is reached: {MOST_WATCHERS}")
             return
         watcher = self.switchboard.connect()
         try:
@@ -158,6 +158,11 @@ class LiveCalls:
     def _is_right(self, token: str) -> bool:
         shown, expected = (each.encode(errors="surrogatepass") for each in (token, self._token))
         return not self._token or hmac.compare_digest(shown, expected)
+
+
+def _read_bearer(websocket: WebSocket) -> str:
+    scheme, _, token = websocket.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.casefold() == "bearer" else ""
 
 
 async def _read_token(websocket: WebSocket) -> str:

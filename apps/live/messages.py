@@ -4,6 +4,8 @@ import base64
 import binascii
 import io
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -35,6 +37,7 @@ LONGEST_NAME = 80
 """Names and identifiers are cut to so many characters."""
 
 _QUOTED = 60
+_MILLISECONDS = re.compile("[0-9]{1,8}")
 
 
 class MessageError(CallEmotionError):
@@ -82,12 +85,12 @@ class Media(NamedTuple):
     Attributes:
         track: one of `TRACKS`
         at_s: where it begins, in seconds from the beginning of the stream
-        signal: shape (samples,), float32 at 8000 Hz
+        content: mu-law, one byte a sample at 8000 Hz, see `decode_mu_law`
     """
 
     track: str
     at_s: float
-    signal: np.ndarray
+    content: bytes
 
 
 class Stop(NamedTuple):
@@ -219,7 +222,10 @@ def _is_mu_law(media_format: object) -> bool:
     if not isinstance(media_format, dict):
         return False
     told = {name: media_format.get(name, value) for name, value in MEDIA_FORMAT.items()}
-    return all(str(told[name]) == str(value) for name, value in MEDIA_FORMAT.items())
+    return all(
+        isinstance(told[name], str | int) and str(told[name]) == str(value)
+        for name, value in MEDIA_FORMAT.items()
+    )
 
 
 def _read_media(media: Mapping) -> Media:
@@ -236,16 +242,13 @@ def _read_media(media: Mapping) -> Media:
         content = base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):
         raise MessageError("no base64", f"A payload is no base64: {_quote(payload)}.") from None
-    return Media(track, _read_time(media.get("timestamp")), decode_mu_law(content))
+    return Media(track, _read_time(media.get("timestamp")), content)
 
 
 def _read_time(timestamp: object) -> float:
-    is_whole = isinstance(timestamp, str | int) and not isinstance(timestamp, bool)
-    try:
-        at_s = int(timestamp) / 1000 if is_whole else -1.0
-    except (ValueError, OverflowError):
-        at_s = -1.0
-    if not 0 <= at_s <= LATEST_S:
+    text = str(timestamp) if isinstance(timestamp, str | int) else ""
+    at_s = int(text) / 1000 if _MILLISECONDS.fullmatch(text) else math.inf
+    if at_s > LATEST_S:
         raise MessageError(
             "bad timestamp",
             f"A piece of sound has the timestamp {_quote(timestamp)}, expected milliseconds from "
@@ -264,6 +267,9 @@ def _part(message: Mapping, name: str) -> Mapping[str, Any]:
 
 def _quote(value: object) -> str:
     """Quote what came, however long or strange it is."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    try:
+        text = value if isinstance(value, str) else json.dumps(value)
+    except RecursionError:
+        text = "lists in lists in lists"
     text = "".join(each if each.isprintable() else "?" for each in text[: _QUOTED + 1])
     return repr(text if len(text) <= _QUOTED else text[:_QUOTED] + "...")

@@ -10,9 +10,10 @@ from time import monotonic
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from apps.live.judging import Judging
-from apps.live.messages import Media, MessageError, Start, Stop, read_message
+from apps.live.lag import LATE_S, Lag
+from apps.live.messages import Media, MessageError, Start, Stop, decode_mu_law, read_message
 from apps.live.switchboard import CallName, Switchboard
-from apps.live.track import IN_ORDER, LEAP, ORDERS, Track
+from apps.live.track import IN_ORDER, LATE, LEAP, ORDERS, Joint, Stretch, Track
 from helpers.conversation.live import ALERT_FROM, LiveMood
 from helpers.errors import ModelError
 
@@ -21,9 +22,6 @@ START_S, IDLE_S = 10.0, 30.0
 
 TURN_S = 0.002
 """Seconds after which it is another stream's turn, however much sound of this one is waiting."""
-
-LAGGING_S = 5.0
-"""Moods that come later than this, in seconds, are told to be late."""
 
 STOPPED, DROPPED, IDLE = "stopped", "dropped", "idle"
 """How a call may end: as it should, with the connection, for want of sound."""
@@ -56,6 +54,7 @@ class Stream:
         judging: is asked about its sound
         admit: raises `RefusedError` where the stream may not begin
         idle_s: see `IDLE_S`
+        alert_from: probability from which on there is an alert
     """
 
     def __init__(
@@ -73,10 +72,10 @@ class Stream:
         self._start: Start | None = None
         self._name: CallName | None = None
         self._mood: LiveMood | None = None
-        self._track = Track()
+        self._track, self._joint, self._lag = Track(), Joint(), Lag()
         self._problems: Counter[str] = Counter()
+        self._told: set[str] = set()
         self._untold: list[MessageError] = []
-        self._offset_s: float | None = None
         self._deadline = asyncio.get_running_loop().time() + min(START_S, idle_s)
 
     async def run(self) -> None:
@@ -151,12 +150,18 @@ class Stream:
         self._mood = LiveMood(memory_s=facts.memory_s, alert_from=self._alert_from)
 
     async def _hear(self, media: Media) -> None:
-        at_s, order = self._track.place(media.at_s, len(media.signal))
+        at_s, order = self._track.place(media.at_s, len(media.content))
         if order != IN_ORDER:
             await self._note(MessageError(order, ORDERS[order]))
         if order == LEAP:
             return
-        self._mood.hear(media.signal, at_s=at_s)
+        for stretch in self._joint.add(at_s, media.content):
+            await self._judge(stretch)
+            if order != LATE:
+                await self._check_lag(stretch.at_s)
+
+    async def _judge(self, stretch: Stretch) -> None:
+        self._mood.hear(decode_mu_law(stretch.content), at_s=stretch.at_s)
         while (excerpt := self._mood.next_excerpt()) is not None:
             try:
                 upset = await self._judging.judge(excerpt)
@@ -164,24 +169,28 @@ class Stream:
                 _LOG.exception("a moment of a call could not be judged")
                 await self._note(MessageError("not judged", _NOT_JUDGED))
                 continue
+            self._switchboard.set_banner(self._judging.banner)
             mood = self._mood.take_in(excerpt, upset)
             if isnan(mood.upset):  # the judge has not said anything yet
                 continue
             await self._answer(self._switchboard.tell_mood(self._name, mood))
-        await self._check_lag(at_s)
 
     async def _check_lag(self, at_s: float) -> None:
-        """Notice where moods come late, against the least delay so far of the sound itself."""
-        offset_s = monotonic() - at_s
-        self._offset_s = min(offset_s, self._offset_s or offset_s)
-        if offset_s - self._offset_s > LAGGING_S:
-            await self._note(MessageError("late moods", _LATE_MOODS))
+        if not self._lag.follow(monotonic(), at_s):
+            return
+        problem = MessageError("late moods", _LATE_MOODS)
+        if self._lag.is_long:
+            await self._note(problem)
+        else:
+            self._told.discard(problem.kind)
+            await self._answer(self._switchboard.end_problem(self._name, problem.kind))
 
     async def _note(self, problem: MessageError) -> None:
-        """Count a problem; the first of its kind is told."""
+        """Count a problem; the first of its kind is told, and the next once that is over."""
         self._problems[problem.kind] += 1
-        if self._problems[problem.kind] > 1:
+        if problem.kind in self._told:
             return
+        self._told.add(problem.kind)
         if self._name:
             await self._tell_problem(problem)
         else:
@@ -203,6 +212,6 @@ _NO_MODEL = (
 )
 _NOT_JUDGED = "Some moments of this call could not be judged; the server's log says why."
 _LATE_MOODS = (
-    f"Moods come more than {LAGGING_S:g} s late: there are too many calls for this computer, or "
+    f"Moods come more than {LATE_S:g} s late: there are too many calls for this computer, or "
     "the line to the phone system is slow."
 )

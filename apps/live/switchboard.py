@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from helpers.conversation.live import MoodNow
 
-HISTORY = 240
-"""Moods of a call that a screen gets when it connects: two minutes of speech."""
+HISTORY = 480
+"""Moods of a call that a screen gets when it connects: the two minutes that it draws, at most four
+moods a second."""
 
 MOST_WAITING = 200
 """Messages that wait for a slow screen; after more, it gets the state of all calls instead."""
@@ -134,6 +135,11 @@ class Switchboard:
         """Tell all screens what is wrong with a call; gives the message."""
         self._calls[name.stream].problems[kind] = words
         return self._tell("problem", name, kind=kind, words=words)
+
+    def end_problem(self, name: CallName, kind: str) -> dict[str, object]:
+        """Tell all screens that a problem of a call is over; gives the message."""
+        words = self._calls[name.stream].problems.pop(kind)
+        return self._tell("problem over", name, kind=kind, words=words)
 
     def end(self, name: CallName, reason: str) -> None:
         """Note that a call is over."""

@@ -1,6 +1,8 @@
 """When each piece of a track belongs, and whether pieces are missing, late or there twice."""
 
-from helpers.conversation.live_track import JITTER_S, LEAP_S
+from typing import NamedTuple
+
+from helpers.conversation.live_track import HOP_STEPS, JITTER_S, LEAP_S, STEP
 from helpers.telephony import SAMPLING_RATE
 
 WAVER = 0.5
@@ -52,3 +54,49 @@ class Track:
         order = IN_ORDER if self._end_s is None else GAP
         self._end_s = at_s + length_s
         return at_s, order
+
+
+class Stretch(NamedTuple):
+    """Neighbouring pieces as one.
+
+    Attributes:
+        at_s: where it begins, in seconds of the stream
+        content: one byte a sample, at 8000 Hz
+    """
+
+    at_s: float
+    content: bytes
+
+
+class Joint:
+    """Joins pieces until there is something new to judge: hearing one costs as much as many.
+
+    Nothing is judged later for it, see `helpers.conversation.live_track.LiveTrack.next_hop`.
+    """
+
+    def __init__(self) -> None:
+        self._first = self._last = self._hops = 0
+        self._content = bytearray()
+
+    def add(self, at_s: float, content: bytes) -> list[Stretch]:
+        """Add a piece; gives what is to be heard now, in order."""
+        first, due = round(at_s * SAMPLING_RATE), []
+        if abs(first - self._last) > 1:  # a rounding apart
+            due += self._take()
+        if not self._content:
+            self._first = self._last = first
+        self._content += content
+        self._last += len(content)
+        if (hops := _count_hops(self._last)) > self._hops:
+            self._hops = hops
+            due += self._take()
+        return due
+
+    def _take(self) -> list[Stretch]:
+        content, self._content = bytes(self._content), bytearray()
+        return [Stretch(self._first / SAMPLING_RATE, content)] if content else []
+
+
+def _count_hops(samples: int) -> int:
+    """Count the hops that may be judged once so many samples have arrived."""
+    return (samples - round(JITTER_S * SAMPLING_RATE)) // (HOP_STEPS * STEP)

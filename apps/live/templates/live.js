@@ -11,7 +11,7 @@
   const turningFrom = Number(body.dataset.turningFrom);
   const calls = new Map();
   const agents = new Set();
-  let socket = null, wait = 0, retry = 0, silence = 0, connected = false;
+  let socket = null, wait = 0, retry = 0, silence = 0, alerted = "", connected = false;
 
   const clock = (seconds) => {
     const whole = Math.floor(seconds);
@@ -111,12 +111,16 @@
     }));
     announce(call, state);
   };
+  const tellAlert = (stream, words) => {
+    alerted = stream;
+    find("alerts").textContent = words;
+  };
   const announce = (call, state) => {
     if (call.told === state || !isShown(call)) return;
     const words = [`${title(call)}: ${WORDS[state]}`, tellState(call, state)].filter(Boolean).join(", ");
-    if (state === "upset") find("alerts").textContent = words;
+    if (state === "upset") tellAlert(call.stream, words);
     else if (call.told || state !== "waiting") find("changes").textContent = words;
-    if (call.told === "upset") find("alerts").textContent = "";
+    if (call.told === "upset" && alerted === call.stream) tellAlert("", "");
     call.told = state;
   };
 
@@ -147,6 +151,7 @@
       const told = new Map([...calls.values()].map((call) => [call.stream, call.told]));
       calls.clear();
       for (const call of message.calls) take({ ...call, told: told.get(call.stream) });
+      if (!calls.has(alerted)) tellAlert("", "");
       find("banner").textContent = message.banner;
     },
     "call started": take,
@@ -162,6 +167,12 @@
       const call = calls.get(message.stream);
       if (!call) return;
       call.problems.push(message.words);
+      draw(call);
+    },
+    "problem over": (message) => {
+      const call = calls.get(message.stream);
+      if (!call) return;
+      call.problems = call.problems.filter((words) => words !== message.words);
       draw(call);
     },
     "call ended": (message) => {
