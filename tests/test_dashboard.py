@@ -1,3 +1,4 @@
+import importlib
 import json
 import re
 import shutil
@@ -60,12 +61,31 @@ def read_page(app) -> str:
     kinds = ("title", "header", "subheader", "markdown", "caption", "error", "warning", "info")
     parts = [each.value for kind in kinds for each in getattr(app, kind)]
     parts += [each.value for each in app.success]
-    return "\n".join(parts).replace("\\", "") + "\n".join(str(each.value) for each in app.table)
+    parts += [each.value.to_string() for each in app.table]
+    return "\n".join(parts).replace("\\", "")
+
+
+def read_header(app) -> str:
+    """Give the first heading of the page under its title."""
+    return app.header[0].value.replace("\\", "")
 
 
 def press(app, label: str):
     """Press the button whose label begins like this; in a dialog before the one behind it."""
-    return [each for each in app.button if each.label.startswith(label)][-1].click().run()
+    fitting = [each for each in app.button if each.label.startswith(label)]
+    return next((each for each in fitting if each.label == label), fitting[-1]).click().run()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_open"),
+    [
+        *(("0.0.0.0", True), ("::", True), ("192.168.1.4", True), ("office.example", True)),
+        *(("127.0.0.1", False), ("::1", False), ("localhost", False)),
+    ],
+)
+def test_it_is_known_whether_others_reach_the_dashboard(host, is_open):
+    server = importlib.import_module("apps.dashboard.__main__")
+    assert server.is_open(host) == is_open
 
 
 def test_without_a_workspace_it_says_how_to_make_one(visit, tmp_path):
@@ -122,9 +142,9 @@ def test_a_call_of_the_workspace_is_judged_and_told(visit, filled_once):
     app = visit(filled_once.folder, call=WAITING[0])
     assert app.radio[0].value.startswith("Choose one")
     assert app.selectbox(key="call").value == WAITING[0]
-    assert app.header[0].value == "bill_sat.wav"
+    assert read_header(app) == "bill_sat.wav"
     (verdict,) = [each for each in app.get("html") if 'class="verdict-line"' in each.value]
-    assert re.search(r"(Satisfied|Average|Unsatisfied), \d+ % sure\.", verdict.value)
+    assert re.search(r"(Satisfied|Average|Unsatisfied), (more than )?\d+ % sure\.", verdict.value)
     (bars,) = [each.value for each in app.get("html") if "<table" in each.value]
     assert bars.count('scope="row"') == 3
     pictures = [each.value for each in app.get("html") if "<img" in each.value]
@@ -146,9 +166,11 @@ def test_an_uploaded_call_is_judged_by_the_chosen_version_and_leaves_nothing(
     app = visit(filled_once.folder)
     app.selectbox[0].select(list_versions(filled_once)[0])
     app.file_uploader[0].set_value(("My call.wav", content, "audio/wav")).run()
-    assert app.header[0].value == "My call.wav"
+    assert read_header(app) == "My call.wav"
     bars = next(each.value for each in app.get("html") if "<table" in each.value)
     assert list_versions(filled_once)[0] in bars
+    assert "submit it through the form" in read_page(app)
+    assert not [each for each in app.button if "Satisfied" in each.label]
     assert sorted(filled_once.folder.rglob("*")) == before
 
 
@@ -163,9 +185,9 @@ def test_an_uploaded_call_is_judged_by_the_chosen_version_and_leaves_nothing(
 def test_what_cannot_be_judged_is_said_in_words(visit, filled_once, name, content, reason):
     app = visit(filled_once.folder)
     app.file_uploader[0].set_value((name, content, "audio/wav")).run()
-    (error,) = app.error
-    assert f"{name} cannot be judged" in error.value
-    assert reason in error.value.casefold()
+    assert len(app.error) == 1
+    assert f"{name} cannot be judged" in read_page(app)
+    assert reason in read_page(app).casefold()
     assert not app.header
 
 
@@ -182,7 +204,7 @@ def test_a_damaged_version_is_told_and_another_one_can_be_chosen(visit, filled):
     assert "This version cannot judge" in read_page(app)
     assert not app.header
     app.selectbox[0].select(f"{second} (judges calls now)").run()
-    assert app.header[0].value == "bill_sat.wav"
+    assert read_header(app) == "bill_sat.wav"
 
 
 @pytest.mark.parametrize(
@@ -194,10 +216,10 @@ def test_one_click_decides_and_another_takes_it_back(visit, filled, button, stat
     assert read_decisions(filled) == {WAITING[0]: status}
     assert f"**bill_sat.wav** is {status}" in read_page(app)
     assert "make loop" in read_page(app)
-    assert app.header[0].value == "tariff_avg.wav"
+    assert read_header(app) == "tariff_avg.wav"
     app = press(app, "Undo")
     assert read_decisions(filled) == {}
-    assert app.header[0].value == "bill_sat.wav"
+    assert read_header(app) == "bill_sat.wav"
     assert "Taken back" in read_page(app)
 
 
@@ -206,7 +228,7 @@ def test_when_all_is_decided_the_list_says_so_and_the_last_can_be_taken_back(vis
     press(press(app, "Satisfied"), "Average")
     assert "Nothing waits for you" in read_page(app)
     assert [each.value for each in app.header] == ["Nothing waits for you"]
-    assert press(app, "Undo").header[0].value == "tariff_avg.wav"
+    assert read_header(press(app, "Undo")) == "tariff_avg.wav"
 
 
 def test_what_somebody_else_decided_meanwhile_stays(visit, filled):
@@ -214,7 +236,69 @@ def test_what_somebody_else_decided_meanwhile_stays(visit, filled):
     decide(filled, {WAITING[0]: "average"})
     app = press(app, "Satisfied: the answer is right")
     assert read_decisions(filled) == {WAITING[0]: "average"}
-    assert "Somebody has decided in the meantime that this call is average" in read_page(app)
+    assert "Somebody has decided meanwhile" in read_page(app)
+    assert "was average" in read_page(app)
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_taken_back(visit, filled):
+    app = press(visit(filled.folder, "review"), "Satisfied: the answer is right")
+    decide(filled, {WAITING[0]: "average"})
+    app = press(app, "Undo")
+    assert read_decisions(filled) == {WAITING[0]: "average"}
+    assert "it is average now, and was left at that" in read_page(app)
+
+
+def test_any_earlier_decision_can_be_taken_back(visit, filled):
+    decide(filled, {WAITING[0]: "average", "dataset/average/call_0.wav": "satisfied"})
+    app = visit(filled.folder, "review")
+    (decided,) = app.expander
+    assert decided.label == "Decided (2)"
+    assert decided.dataframe[0].value["decided"].tolist() == ["average", "satisfied"]
+    app = press(app, "Undo: bill")
+    assert read_decisions(filled) == {"dataset/average/call_0.wav": "satisfied"}
+    assert "bill_sat.wav waits again" in read_page(app)
+    app = press(app, "Undo: call")
+    assert read_decisions(filled) == {}
+    assert "waits again" not in read_page(app)
+    assert not app.expander
+
+
+def test_a_call_is_corrected_where_it_is_judged(visit, filled):
+    path = "dataset/average/call_0.wav"
+    app = visit(filled.folder, call=path)
+    assert "How did the customer leave?" in read_page(app)
+    app = press(app, "Average: the answer is right")
+    assert read_decisions(filled) == {path: "average"}
+    app = press(app, "Undo")
+    assert read_decisions(filled) == {}
+    app = press(app, "▲ Satisfied: the answer is wrong")
+    assert read_decisions(filled) == {path: "satisfied"}
+    assert "call_0.wav** is satisfied" in read_page(app)
+    assert not [each for each in app.button if "the answer" in each.label]
+
+
+NAMES = ("call_$5_$9.wav", "refund:fire:.wav", "![](https:evil.example).wav", "*a* &amp; _b_.wav")
+
+
+def escape(text: str) -> str:
+    return re.sub("(?=[^ a-zA-Z0-9])", r"\\", text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_shown_as_it_is(visit, filled, name):
+    path = (filled.folder / WAITING[0]).rename(filled.audio_data / name.replace(".wav", "_sat.wav"))
+    for table in (filled.records, filled.predictions, filled.review_list, filled.call_stories):
+        text = table.read_text(encoding="utf-8").replace("bill_sat.wav", path.name)
+        table.write_text(text.replace("Bob", name), encoding="utf-8")
+    for page, query in (("judge", {"call": f"audio_data/{path.name}"}), ("review", {})):
+        app = visit(filled.folder, page, **query)
+        assert app.header[0].value == escape(path.name)
+        app = press(app, "▼ Unsatisfied")
+        told = [each.value for each in app.markdown]
+        assert any(f"**{escape(path.name)}** is unsatisfied" in each for each in told)
+        assert escape(path.name) in press(app, "Undo").success[0].value
+    app = visit(filled.folder, "agents", agent=name)
+    assert app.header[0].value == f"Agent {escape(name)}"
 
 
 def test_before_a_version_judges_it_is_said_what_changes(visit, filled_once):
@@ -240,7 +324,7 @@ def test_calls_are_filtered(visit, filled_once):
 
 def test_an_agents_page_opens_by_its_link(visit, filled_once):
     app = visit(filled_once.folder, "agents", agent="Bob")
-    assert app.header[0].value == "Agent Bob"
+    assert read_header(app) == "Agent Bob"
     assert "share of calls that escalated" in str(app.table[0].value)
 
 

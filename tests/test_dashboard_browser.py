@@ -1,17 +1,21 @@
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import pytest
 from conftest import train
 from dashboard_workspace import WAITING, fill_workspace
 
-from helpers.decisions import read_decisions
+from helpers.decisions import read_decisions, withdraw_decision
 from helpers.model_store import ROLLED_BACK, find_champion, list_versions, read_history
+from helpers.records import build_records, decide, read_records
 from helpers.workspace import PROJECT_FOLDER, SAMPLE_DATA, open_workspace
 
 REASON = "the dashboard's packages are not installed: make apps"
@@ -20,6 +24,9 @@ playwright = pytest.importorskip("playwright.sync_api", reason=REASON)
 
 UPLOADS = SAMPLE_DATA / "form/uploads"
 COMPLAINT, REFUND = UPLOADS / "complaint_104 - Maria Lopez.wav", UPLOADS / "refund_call_2.wav"
+TIMEOUT_S = 60
+"""How long to wait for the server and for what is seen on a page."""
+
 PAGES = ("", "review", "calls", "overview", "agents", "models")
 
 UNNAMED = """() => [...document.querySelectorAll(
@@ -39,30 +46,48 @@ def filled(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address(filled):
-    """Serve the dashboard as `make app` does."""
+def address(filled, tmp_path_factory):
+    """Serve the dashboard as `make app` does; where its port is taken meanwhile, on another."""
+    log = tmp_path_factory.mktemp("server") / "output.txt"
+    for _ in range(3):
+        process, address = start_server(filled.folder, log)
+        if wait_until_healthy(process, address):
+            break
+    else:
+        raise RuntimeError(log.read_text())
+    yield address
+    process.terminate()
+    process.wait(timeout=60)
+
+
+def start_server(folder: Path, log: Path) -> tuple[subprocess.Popen, str]:
+    """Start the dashboard on a port that is free at this moment; it writes to `log`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "apps.dashboard", str(filled.folder), "--port", str(port)]
-    process = subprocess.Popen(
-        command,
-        cwd=PROJECT_FOLDER,
-        env={**os.environ, "STREAMLIT_SERVER_HEADLESS": "true", "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if f":{port}" in line and "URL" in line:
-            break
-    else:
-        raise RuntimeError("".join(lines))
-    yield f"http://127.0.0.1:{port}"
-    process.terminate()
-    process.communicate(timeout=20)
+    command = [sys.executable, "-m", "apps.dashboard", str(folder), "--port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=PROJECT_FOLDER,
+            env={**os.environ, "STREAMLIT_SERVER_HEADLESS": "true", "OMP_NUM_THREADS": "1"},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    return process, f"http://127.0.0.1:{port}"
+
+
+def wait_until_healthy(process: subprocess.Popen, address: str) -> bool:
+    """Tell whether the server answers before it ends; one that does neither is ended."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urlopen(f"{address}/_stcore/health", timeout=5):
+            return process.poll() is None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.1)
+    process.kill()
+    process.wait()
+    return False
 
 
 @pytest.fixture
@@ -74,7 +99,7 @@ def visit(browser, address):
         options = {"viewport": {"width": 1280, "height": 960}, **options}
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(1000 * TIMEOUT_S)
         page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
         page.goto(f"{address}/{path}")
         page.get_by_role("heading", level=1).wait_for()
@@ -104,7 +129,8 @@ def screenshot(tmp_path):
 def wait_until_done(page) -> None:
     """Wait until nothing is being made or drawn any more."""
     for part in ("stStatusWidget", "stSpinner", "stSkeleton"):
-        playwright.expect(page.get_by_test_id(part)).to_have_count(0)
+        count = playwright.expect(page.get_by_test_id(part))
+        count.to_have_count(0, timeout=1000 * TIMEOUT_S)
     page.wait_for_function("() => [...document.images].every(each => each.complete)")
 
 
@@ -160,8 +186,41 @@ def test_an_answer_is_corrected_with_one_click_and_is_on_disk(visit, filled, scr
     assert read_decisions(filled) == {WAITING[0]: "unsatisfied"}
     page.get_by_role("heading", name="tariff_avg.wav").wait_for()
     page.get_by_role("link", name="To review (1)").wait_for()
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo", exact=True).click()
     page.get_by_text("waits again").wait_for()
+    assert read_decisions(filled) == {}
+
+
+def test_a_decision_chosen_from_the_list_is_taken_back(visit, filled, screenshot):
+    first, second = sorted(read_records(filled)["path"])[-4:-2]
+    decide(filled, {first: "average", second: "average"})
+    page = visit("review")
+    page.get_by_text("Decided (2)").click()
+    page.get_by_role("button", name=f"Undo: {Path(first).name}").wait_for()
+    table = page.get_by_test_id("stExpander").get_by_test_id("stDataFrame")
+    table.click(position={"x": 17, "y": 87})
+    undo = page.get_by_role("button", name=f"Undo: {Path(second).name}")
+    undo.wait_for()
+    screenshot(page, "decided", height=1200)
+    undo.click()
+    page.get_by_text("Taken back").wait_for()
+    assert read_decisions(filled) == {first: "average"}
+    withdraw_decision(filled, first, status="average")
+
+
+def test_a_call_is_corrected_where_it_is_judged_and_named_as_it_is(visit, filled, screenshot):
+    name = "refund:fire:_$5_$9_sat.wav"
+    (filled.audio_data / name).write_bytes(COMPLAINT.read_bytes())
+    build_records(filled)
+    page = visit(f"?call={quote('audio_data/' + name)}")
+    page.get_by_role("heading", name=name, exact=True).wait_for()
+    screenshot(page, "judged", height=1000)
+    page.get_by_role("button", name="Unsatisfied: the answer is wrong").click()
+    page.get_by_text(f"{name} is unsatisfied").wait_for()
+    assert read_decisions(filled) == {f"audio_data/{name}": "unsatisfied"}
+    screenshot(page, "corrected", height=1000)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Taken back").wait_for()
     assert read_decisions(filled) == {}
 
 

@@ -2,7 +2,9 @@ import io
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from dashboard_workspace import WAITING, fill_workspace
 
 from apps.dashboard.call_table import (
     COLUMNS,
+    DECIDED,
     LONGEST,
     NAME,
     NO_VERDICT,
@@ -24,16 +27,12 @@ from apps.dashboard.call_table import (
 )
 from apps.dashboard.hearing import find_end, hear_recording, to_wave, write_csv_row, write_json
 from apps.dashboard.pictures import draw_spectrogram, to_svg
-from apps.dashboard.waiting import (
-    TWO_STATUSES,
-    AlreadyDecidedError,
-    list_waiting,
-    other_statuses,
-    settle,
-)
+from apps.dashboard.waiting import TWO_STATUSES, list_decided, list_waiting, settle, take_back
+from apps.limits import MOST_SAMPLES
 from helpers.conversation.verdict import open_listener
-from helpers.decisions import read_decisions, withdraw_decision
-from helpers.errors import TableError
+from helpers.decisions import read_decisions
+from helpers.errors import AudioError, DecidedError, TableError
+from helpers.files import write_csv
 from helpers.records import build_records, decide
 from helpers.workspace import open_workspace
 
@@ -62,7 +61,7 @@ def make_calls(**cells) -> pd.DataFrame:
 
 def test_every_recording_is_listed_once_with_what_is_known_of_it(filled):
     calls = list_calls(filled)
-    assert list(calls.columns) == list(COLUMNS)
+    assert list(calls.columns) == [*COLUMNS, DECIDED]
     assert len(calls) == 11
     assert calls["path"].is_unique
     assert set(calls["agent"]) == {"Ann", "Bob"}
@@ -133,29 +132,100 @@ def test_verdicts_are_counted_by_week_and_unreadable_dates_left_out():
     assert count_weeks(predictions[:0]).empty
 
 
+@pytest.fixture
+def twins(trained):
+    """Give two names of one recording, one on the review list and one in no table of the list."""
+    fill_workspace(trained)
+    (trained.audio_data / "again_sat.wav").write_bytes((trained.folder / WAITING[0]).read_bytes())
+    return trained, (WAITING[0], "audio_data/again_sat.wav")
+
+
 def test_what_was_decided_leaves_the_list_and_returns_when_taken_back(trained):
     fill_workspace(trained)
     assert list_waiting(trained)["path"].tolist() == list(WAITING)
-    assert settle(trained, WAITING[0], "unsatisfied")
+    settle(trained, WAITING[0], "unsatisfied")
+    settle(trained, WAITING[0], "unsatisfied")
     assert list_waiting(trained)["path"].tolist() == [WAITING[1]]
-    assert not settle(trained, WAITING[0], "unsatisfied")
-    with pytest.raises(AlreadyDecidedError, match="this call is unsatisfied; it was left at that"):
+    assert list_decided(trained).to_dict("records") == [
+        {"path": WAITING[0], "status": "unsatisfied"}
+    ]
+    with pytest.raises(DecidedError, match="somebody has decided meanwhile"):
         settle(trained, WAITING[0], "average")
-    withdraw_decision(trained, WAITING[0])
+    assert take_back(trained, WAITING[0], "unsatisfied").endswith("bill_sat.wav waits again.")
     assert list_waiting(trained)["path"].tolist() == list(WAITING)
-    assert read_decisions(trained) == {}
+    assert list_decided(trained).empty
 
 
-def test_a_recording_with_two_statuses_waits_and_keeps_waiting_after_an_undo(forms):
+def test_of_two_names_of_one_sound_the_second_decision_is_refused(twins):
+    workspace, (name, other) = twins
+    settle(workspace, other, "unsatisfied")
+    with pytest.raises(DecidedError, match=f"under its other name {other} was unsatisfied"):
+        settle(workspace, name, "average")
+    assert read_decisions(workspace) == {other: "unsatisfied"}
+    build_records(workspace)
+    assert name not in set(list_waiting(workspace)["path"])
+
+
+def test_of_two_leads_who_decide_at_once_one_is_told(twins):
+    workspace, names = twins
+    barrier = Barrier(2)
+
+    def decide_at_once(path, status) -> str:
+        barrier.wait()
+        try:
+            settle(workspace, path, status)
+        except DecidedError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(decide_at_once, names, ("average", "unsatisfied")))
+    assert told[0] == ""
+    assert "somebody has decided meanwhile" in told[1]
+    assert len(read_decisions(workspace)) == 1
+
+
+def test_what_somebody_has_changed_meanwhile_is_not_taken_back(trained):
+    fill_workspace(trained)
+    settle(trained, WAITING[0], "unsatisfied")
+    decide(trained, {WAITING[0]: "average"})
+    with pytest.raises(DecidedError, match=r"bill_sat\.wav meanwhile: it is average now"):
+        take_back(trained, WAITING[0], "unsatisfied")
+    assert read_decisions(trained) == {WAITING[0]: "average"}
+    take_back(trained, WAITING[0], "average")
+    with pytest.raises(DecidedError, match="nothing is decided about it"):
+        take_back(trained, WAITING[0], "average")
+
+
+def test_a_call_that_waited_for_nobody_does_not_wait_again(trained):
+    fill_workspace(trained)
+    path = "dataset/average/call_0.wav"
+    settle(trained, path, "satisfied")
+    assert "nothing is decided about call_0.wav any more" in take_back(trained, path, "satisfied")
+
+
+def test_a_decision_is_what_people_say_at_once_under_whichever_name(trained):
+    fill_workspace(trained)
+    settle(trained, WAITING[0], "unsatisfied")
+    call = list_calls(trained).set_index("path").loc[WAITING[0]]
+    assert (call["answer"], call[DECIDED]) == ("unsatisfied", WAITING[0])
+    other = list_calls(trained).set_index("path").loc[WAITING[1]]
+    assert (other["answer"], other[DECIDED]) == ("average", "")
+
+
+@pytest.mark.parametrize("written", ["", "?", "satisfied or average"])
+def test_a_recording_with_two_statuses_waits_until_a_status_is_decided(forms, written):
     copy = forms.audio_data / "again_sat.wav"
     copy.write_bytes((forms.audio_data / "call0_avg.wav").read_bytes())
     build_records(forms)
+    table = pd.read_csv(forms.decisions, dtype=str)
+    write_csv(forms.decisions, table.assign(decision=written))
     (call,) = list_waiting(forms).to_dict("records")
     assert (call["cause"], call["answer"]) == (TWO_STATUSES, "")
     assert "satisfied: audio_data/again_sat.wav" in call["reason"]
     settle(forms, call["path"], "average")
     assert list_waiting(forms).empty
-    withdraw_decision(forms, call["path"])
+    assert "waits again" in take_back(forms, call["path"], "average")
     assert list_waiting(forms)["path"].tolist() == [call["path"]]
 
 
@@ -171,11 +241,6 @@ def test_nothing_can_be_decided_about_a_call_that_is_gone(forms):
         settle(forms, "audio_data/gone.wav", "average")
     with pytest.raises(TableError, match="is no usable recording"):
         settle(forms, "../../etc/passwd", "average")
-
-
-def test_a_call_can_be_corrected_to_every_other_status():
-    assert other_statuses("average") == ("satisfied", "unsatisfied")
-    assert len(other_statuses("")) == 3
 
 
 def test_a_judged_recording_can_be_downloaded_and_never_tells_where_it_was(filled):
@@ -210,4 +275,24 @@ def test_a_spectrogram_is_dark_where_the_sound_is(tmp_path, duration_s):
     assert loudest == pytest.approx(1000, abs=40)
     assert levels.shape[1] <= 1201
     assert levels.max() == 0
-    assert to_svg(figure).startswith("<svg")
+    plt.close(figure)
+
+
+def test_pictures_drawn_at_once_are_those_drawn_alone(tmp_path):
+    paths = [write_call(tmp_path / f"{seed}.wav", 2, seed=seed) for seed in range(4)]
+    alone = [to_svg(draw_spectrogram, path) for path in paths]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda path: to_svg(draw_spectrogram, path), paths * 4)) == alone * 4
+    assert alone[0].startswith("<svg")
+    assert len(set(alone)) == 4
+
+
+def test_a_recording_that_is_too_long_is_neither_judged_nor_played(filled, tmp_path):
+    path, rate = tmp_path / "long.wav", 192_000
+    frames = MOST_SAMPLES // 2 + 1
+    with soundfile.SoundFile(path, "w", rate, 2, "ULAW") as file:
+        for start in range(0, frames, 60 * rate):
+            file.write(np.zeros((min(60 * rate, frames - start), 2), "int16"))
+    for use in (to_wave, lambda path: hear_recording(path, open_listener(filled), name="x")):
+        with pytest.raises(AudioError, match=r"too long: 5 min; .* at most 5 min are judged"):
+            use(path)

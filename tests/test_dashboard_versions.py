@@ -1,8 +1,10 @@
+import math
+
 import pytest
 from dashboard_workspace import fill_workspace
 from filelock import FileLock
 
-from apps.dashboard.versions import ChangeError, has_judged, let_judge, tell_change
+from apps.dashboard.versions import ChangeError, has_judged, let_judge, tell_change, tell_score
 from helpers.errors import ModelError
 from helpers.model_store import PROMOTED, ROLLED_BACK, find_champion, list_versions, read_history
 
@@ -48,3 +50,11 @@ def test_a_version_that_cannot_be_used_does_not_become_the_champion(filled):
     with pytest.raises(ModelError, match="no usable version 'none'"):
         tell_change(filled, "none")
     assert find_champion(filled) == second
+
+
+@pytest.mark.parametrize(
+    ("score", "told"),
+    [((0.8, 0.6, 0.95), "0.80 (0.60 to 0.95)"), ((math.nan, math.nan, math.nan), "not known")],
+)
+def test_a_score_is_told_with_its_interval(score, told):
+    assert tell_score(*score) == told

@@ -38,13 +38,15 @@ def main() -> None:
         st.navigation([lambda: None], position="hidden")
         st.title("Call emotion")
         elements.show_nothing(
-            "There is no workspace yet", f"No folder is at {folder}.", steps=START
+            "There is no workspace yet",
+            f"No folder is at {elements.plain(str(folder))}.",
+            steps=START,
         )
         return
     workspace = session.get_workspace()
     page = st.navigation(_list_pages(workspace))
     with st.sidebar:
-        st.caption(f"Workspace: {workspace.folder.name}")
+        st.caption(f"Workspace: {elements.plain(workspace.folder.name)}")
     try:
         page.run()
     except (CallEmotionError, ImportError) as error:

@@ -5,9 +5,10 @@ import pandas as pd
 
 from helpers.conversation.story import read_stories
 from helpers.conversion import read_conversions
-from helpers.records import read_records
+from helpers.decisions import read_decisions
+from helpers.records import by_people, read_records
 from helpers.retraining import read_predictions
-from helpers.statuses import STATUSES
+from helpers.statuses import STATUSES, parse_status
 from helpers.workspace import Workspace
 
 COLUMNS = {
@@ -25,6 +26,9 @@ COLUMNS = {
     "path": "path",
 }
 """Columns of the table, and what they are called on the page."""
+
+DECIDED = "decided_as"
+"""Column with the path under which a person has decided about the call; no page shows it."""
 
 WORST, LONGEST, NAME = "worst first", "longest first", "by name"
 ORDERS = {
@@ -48,24 +52,26 @@ def list_calls(workspace: Workspace) -> pd.DataFrame:
         workspace: of which any table may be missing
 
     Returns:
-        columns `COLUMNS`, the likeliest unsatisfied first; texts are empty and numbers `nan` where
-        nothing is known. A verdict of the stories comes before one given when the form's call came
+        columns `COLUMNS` and `DECIDED`, the likeliest unsatisfied first; texts are empty and
+        numbers `nan` where nothing is known. A verdict of the stories comes before one given when
+        the form's call came; what people have decided since comes before their answer
 
     Raises:
         TableError: where somebody saved a table in another format
     """
-    records = read_records(workspace) if workspace.records.is_file() else pd.DataFrame()
-    stories, predictions = read_stories(workspace), read_predictions(workspace)
-    known = [records, read_conversions(workspace), stories, predictions]
-    parts = [each.reindex(columns=_DETAILS) for each in known if len(each)]
-    calls = pd.concat(parts or [pd.DataFrame(columns=_DETAILS, dtype=object)])
-    calls = calls.assign(key=_keys(calls)).drop_duplicates("key").set_index("key")
+    records, stories = _read_records(workspace), read_stories(workspace)
+    predictions = read_predictions(workspace)
+    known = _join([records, read_conversions(workspace), stories, predictions])
+    calls = known.drop_duplicates("key").set_index("key")
+    decided = _find_decided(workspace, dict(zip(known["path"], known["key"], strict=True)))
+    said = _by_content(by_people(records))["status"] if len(records) else pd.Series(dtype=object)
     told = _by_content(stories)
     judged = _by_content(predictions)
     verdict = told["status"].where(told["status"] != "")
     calls = calls.join(told[_TOLD]).assign(
         name=calls["path"].str.rsplit("/", n=1).str[-1],
-        answer=_by_content(records)["status"] if len(records) else "",
+        answer=decided["status"].reindex(calls.index).fillna(said.reindex(calls.index)),
+        **{DECIDED: decided["path"].reindex(calls.index)},
         verdict=verdict.reindex(calls.index).fillna(judged["end_status"].reindex(calls.index)),
         note=_notes(stories).reindex(calls.index),
     )
@@ -73,9 +79,20 @@ def list_calls(workspace: Workspace) -> pd.DataFrame:
         calls[name] = calls[name].replace("", np.nan).fillna(told[name].reindex(calls.index))
     late = judged["p_unsatisfied"].reindex(calls.index)
     calls["p_unsatisfied"] = calls["p_unsatisfied"].fillna(late)
-    texts = [name for name in COLUMNS if name not in (*_TOLD, "duration_s")] + ["trend"]
+    texts = [name for name in COLUMNS if name not in (*_TOLD, "duration_s")] + ["trend", DECIDED]
     calls[texts] = calls[texts].astype(object).fillna("")
-    return order_calls(calls.reset_index(drop=True)[list(COLUMNS)], WORST)
+    return order_calls(calls.reset_index(drop=True)[[*COLUMNS, DECIDED]], WORST)
+
+
+def read_contents(workspace: Workspace) -> dict[str, str]:
+    """Give the content hash of every recording of a workspace by its path, as far as it is known.
+
+    Several names of one recording have the same.
+    """
+    known = _join(
+        [_read_records(workspace), read_conversions(workspace), read_predictions(workspace)]
+    )
+    return dict(zip(known["path"], known["key"], strict=True))
 
 
 def order_calls(calls: pd.DataFrame, order: str) -> pd.DataFrame:
@@ -139,6 +156,27 @@ def count_weeks(predictions: pd.DataFrame) -> pd.DataFrame:
     return (
         table.reindex(columns=list(STATUSES), fill_value=0).rename_axis(columns=None).reset_index()
     )
+
+
+def _read_records(workspace: Workspace) -> pd.DataFrame:
+    return read_records(workspace) if workspace.records.is_file() else pd.DataFrame()
+
+
+def _join(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join what tables know of recordings; `key` tells these apart."""
+    parts = [each.reindex(columns=_DETAILS) for each in tables if len(each)]
+    known = pd.concat(parts or [pd.DataFrame(columns=_DETAILS, dtype=object)])
+    return known.assign(key=_keys(known))
+
+
+def _find_decided(workspace: Workspace, keys: dict[str, str]) -> pd.DataFrame:
+    """Give path and status of what people have decided, by the recording's key."""
+    rows = {
+        keys[path]: (path, parse_status(text))
+        for path, text in read_decisions(workspace).items()
+        if path in keys and parse_status(text)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["path", "status"], dtype=object)
 
 
 def _by_content(table: pd.DataFrame) -> pd.DataFrame:

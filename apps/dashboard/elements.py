@@ -2,6 +2,7 @@
 
 import html
 import math
+import string
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -69,7 +70,7 @@ def show_nothing(title: str, sentence: str, *, steps: Iterable[str] = ()) -> Non
 def show_error(title: str, reason: str) -> None:
     """Say what could not be done, and why, in words."""
     reason = f"{reason[:1].upper()}{reason[1:].removesuffix('.')}."
-    st.error(f"**{title}.** {plain(reason)}", icon=":material/error:")
+    st.error(f"**{plain(title)}.** {plain(reason)}", icon=":material/error:")
 
 
 def show_list(sentences: Iterable[str]) -> None:
@@ -88,7 +89,8 @@ def show_probabilities(probabilities: Mapping[str, float], *, caption: str) -> N
         f'<div style="width:{100 * value:.1f}%;background:{colors[status]}"></div></td></tr>'
         for status, value in probabilities.items()
     )
-    st.html(f'<table class="bars"><caption>{caption}</caption><tbody>{rows}</tbody></table>')
+    told = f"<caption>{html.escape(caption)}</caption>"
+    st.html(f'<table class="bars">{told}<tbody>{rows}</tbody></table>')
 
 
 def show_verdict_line(sentence: str, status: str) -> None:
@@ -112,10 +114,20 @@ def show_measures(agent: str, summary: pd.DataFrame) -> None:
     names = {"own": "value (95 % interval)", "everybody": "all agents", "note": "note"}
     said_once = table["note"].nunique() == 1
     hidden = ["note"] * said_once + ["everybody"] * (agent == EVERYBODY)
-    st.table(table.drop(columns=hidden).rename(columns=names).rename_axis("figure"))
+    show_table(table.drop(columns=hidden).rename(columns=names).rename_axis("figure"))
     if said_once and table["note"].iloc[0]:
         note = table["note"].iloc[0]
         st.caption(f"{plain(note[:1].upper() + note[1:])}.")
+
+
+def show_table(table: pd.DataFrame) -> None:
+    """Show a small table of texts as they are.
+
+    Args:
+        table: whose index is shown as the first column
+    """
+    shown = table.map(lambda cell: plain(str(cell)))
+    st.table(shown.set_axis(shown.index.map(lambda cell: plain(str(cell)))))
 
 
 def show_picture(svg: str, *, description: str) -> None:
@@ -171,14 +183,14 @@ def show_notice() -> None:
     """Show once what the last click has done, or why it could not be done."""
     done, failed = (st.session_state.pop(name, "") for name in ("done", "failed"))
     if done:
-        st.success(done, icon=":material/check_circle:")
+        st.success(plain(done), icon=":material/check_circle:")
     if failed:
         show_error("Nothing has changed", failed)
 
 
 def plain(text: str) -> str:
-    """Keep Markdown's signs in a text as they are."""
-    return "".join(f"\\{sign}" if sign in "\\`*_[]<>$#~:|" else sign for sign in text)
+    """Keep a text as it is where Markdown is shown: in sentences, headings, buttons and tables."""
+    return "".join(f"\\{sign}" if sign in string.punctuation else sign for sign in text)
 
 
 def show_calls(calls: pd.DataFrame, *, key: str, height: int | str = "auto") -> None:
@@ -189,7 +201,7 @@ def show_calls(calls: pd.DataFrame, *, key: str, height: int | str = "auto") -> 
         key: of the table
         height: in pixels, or `auto`
     """
-    shown = calls.rename(columns=COLUMNS)
+    shown = calls[list(COLUMNS)].rename(columns=COLUMNS)
     shown["verdict"] = shown["verdict"].map(lambda status: f"{SIGNS.get(status, '')} {status}")
     for name in ("escalated at", "length"):
         shown[name] = shown[name].map(lambda value: format_time(value) if is_known(value) else "")

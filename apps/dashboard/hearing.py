@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from apps.dashboard.pictures import draw_spectrogram, to_svg
+from apps.limits import check_size
 from helpers.audio import open_recording, write_pcm
 from helpers.conversation.evidence import find_evidence
 from helpers.conversation.pages import tell_verdict
@@ -51,19 +52,19 @@ def hear_recording(path: Path, listener: Listener, *, name: str) -> Heard:
         name: of the file, as people know it
 
     Raises:
-        AudioError: where it cannot be read or judged
+        AudioError: where it cannot be read or judged, or is too long
     """
+    sound = to_wave(path)
     verdict = listener.judge_recording(path)
     conversation, mood = verdict.story.conversation, verdict.story.mood
     evidence = find_evidence(path, listener.model, conversation)
-    timeline = plot_conversation(conversation, path=path, mood=mood, evidence=evidence)
     return Heard(
         name=name,
         verdict=verdict,
         evidence=evidence,
-        sound=to_wave(path),
-        timeline=to_svg(timeline),
-        spectrogram=to_svg(draw_spectrogram(path)),
+        sound=sound,
+        timeline=to_svg(plot_conversation, conversation, path=path, mood=mood, evidence=evidence),
+        spectrogram=to_svg(draw_spectrogram, path),
     )
 
 
@@ -71,8 +72,9 @@ def to_wave(path: Path) -> bytes:
     """Convert a recording to 16-bit PCM WAV at its own rate, which every browser plays.
 
     Raises:
-        AudioError: where it cannot be read
+        AudioError: where it cannot be read, or is too long, see `apps.limits.check_size`
     """
+    check_size(path)
     with tempfile.TemporaryDirectory(prefix="call-emotion-") as folder:
         wave = Path(folder) / "call.wav"
         with open_recording(path) as recording:

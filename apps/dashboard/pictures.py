@@ -2,6 +2,8 @@
 
 import base64
 import io
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -24,16 +26,27 @@ WINDOW_S = 0.032
 COLUMNS = 1200
 """Most columns of a spectrogram, however long the call is; each shows the loudest of its time."""
 
+DRAWING = threading.Lock()
+"""Held while a figure is made and written: Matplotlib draws for one visitor at a time."""
+
 _SVG = {"svg.fonttype": "none", "svg.hashsalt": "call", "font.family": "sans-serif"}
 
 
-def to_svg(figure: Figure) -> str:
-    """Write a figure as SVG without a background."""
+def to_svg(draw: Callable[..., Figure], *arguments, **options) -> str:
+    """Draw a figure and write it as SVG without a background, whoever else draws one meanwhile.
+
+    Args:
+        draw: makes the figure
+        *arguments: handed to it
+        **options: handed to it
+    """
     buffer = io.StringIO()
     metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with mpl.rc_context(_SVG):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
-    plt.close(figure)
+    with DRAWING:
+        figure = draw(*arguments, **options)
+        with mpl.rc_context(_SVG):
+            figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        plt.close(figure)
     content = buffer.getvalue()
     return content[content.index("<svg") :]
 

@@ -70,7 +70,8 @@ def load(make: Callable[[Workspace], Made], workspace: Workspace, *files: Path) 
 def load_calls(workspace: Workspace) -> pd.DataFrame:
     """Give every call of the workspace, see `apps.dashboard.call_table.list_calls`."""
     files = (workspace.records, workspace.conversions, workspace.call_stories)
-    return load(call_table.list_calls, workspace, *files, workspace.predictions)
+    files += (workspace.predictions, workspace.decisions)
+    return load(call_table.list_calls, workspace, *files)
 
 
 def load_stories(workspace: Workspace) -> pd.DataFrame:
@@ -94,7 +95,13 @@ def load_figures(workspace: Workspace, agent: str = EVERYBODY) -> pd.DataFrame:
 def load_waiting(workspace: Workspace) -> pd.DataFrame:
     """Give what waits for a person, see `apps.dashboard.waiting.list_waiting`."""
     files = (workspace.review_list, workspace.decisions, workspace.predictions)
+    files += (workspace.records, workspace.conversions)
     return load(waiting.list_waiting, workspace, *files)
+
+
+def load_decided(workspace: Workspace) -> pd.DataFrame:
+    """Give what people have decided, see `apps.dashboard.waiting.list_decided`."""
+    return load(waiting.list_decided, workspace, workspace.decisions)
 
 
 def count_waiting(workspace: Workspace) -> int:

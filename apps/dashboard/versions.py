@@ -73,12 +73,5 @@ def tell_change(workspace: Workspace, version: str) -> list[str]:
 
 
 def tell_score(uar: float, low: float, high: float) -> str:
-    """Write a score with its interval.
-
-    Examples:
-        >>> tell_score(0.8, 0.6, 0.95)
-        '0.80 (0.60 to 0.95)'
-        >>> tell_score(float("nan"), float("nan"), float("nan"))
-        'not known'
-    """
+    """Write a score with its interval, such as `0.80 (0.60 to 0.95)`, or that it is not known."""
     return f"{uar:.2f} ({low:.2f} to {high:.2f})" if is_known(uar) else "not known"

@@ -181,7 +181,7 @@ def tell_verdict(row: Mapping[str, object]) -> list[str]:
     if not status:
         return ["There is no verdict: no model of calls has been trained yet."]
     probability = row.get(f"p_{status}")
-    sure = f", {format_share(probability)} sure" if is_known(probability) else ""
+    sure = f", {_tell_sureness(probability)} sure" if is_known(probability) else ""
     sentences = [f"{status.capitalize()}{sure}"]
     if row.get("needs_human"):
         sentences.append("A person should listen: the model is not sure enough to judge it alone.")
@@ -238,6 +238,10 @@ def _draw(
     label = "Who speaks when, and how upset the customer sounds along the call"
     svg = svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     return svg, round(place.x0, 5), round(place.width, 5)
+
+
+def _tell_sureness(probability: float) -> str:
+    return "more than 99 %" if probability >= 0.995 else format_share(probability)
 
 
 def _list_probabilities(row: Mapping[str, object]) -> list[dict[str, object]]:

@@ -30,12 +30,12 @@ def main() -> None:
         return
     st.info(FEEDBACK_BANNER, icon=":material/info:")
     agent = st.selectbox("Agent", agents, key="agent", bind="query-params")
-    st.header(f"Agent {agent}", anchor=False)
+    st.header(f"Agent {elements.plain(agent)}", anchor=False)
     elements.show_measures(agent, session.load_figures(workspace, agent))
     if workspace.voice_emotions.is_file():
         st.caption(ACTED_BANNER)
     calls = call_table.filter_calls(session.load_calls(workspace), agents=[agent])
-    st.subheader(f"Calls of agent {agent}", anchor=False)
+    st.subheader(f"Calls of agent {elements.plain(agent)}", anchor=False)
     st.caption(f"{len(calls):,} calls, the likeliest unsatisfied first. Select one to open it.")
     elements.show_calls(calls, key=f"calls of {agent}")
 

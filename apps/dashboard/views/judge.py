@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from apps.dashboard import call_table, elements, session
+from apps.dashboard import call_table, deciding, elements, session
 from apps.dashboard.hearing import Heard, write_csv_row, write_json
 from helpers.conversation.pages import tell_doubt, tell_verdict
 from helpers.conversation.wording import format_share, format_time, list_facts, tell_story
@@ -30,6 +30,12 @@ NO_MODEL = (
 )
 """What to do where there is no model."""
 
+NOT_LABELLED = (
+    "To say how the customer of this recording left, submit it through the form: nothing that is "
+    "uploaded here is added to the workspace."
+)
+"""Said of an upload."""
+
 
 def main() -> None:
     """Show the page."""
@@ -43,7 +49,7 @@ def main() -> None:
     if source is None:
         return
     try:
-        with st.spinner(f"Listening to {source.name} …", show_time=True):
+        with st.spinner(f"Listening to {elements.plain(source.name)} …", show_time=True):
             heard = session.hear(workspace, source, version)
     except AudioError as error:
         elements.show_error(f"{source.name} cannot be judged", str(error))
@@ -52,7 +58,7 @@ def main() -> None:
         elements.show_error("This version cannot judge", str(error))
         st.caption("Choose another version above.")
     else:
-        _show(heard, key=source.key)
+        _show(workspace, heard, source)
 
 
 def _choose(workspace: Workspace) -> tuple[session.Source | None, str]:
@@ -122,10 +128,10 @@ def _take_upload() -> session.Source | None:
     return session.take_upload(file.name, file.getvalue()) if file else None
 
 
-def _show(heard: Heard, *, key: str) -> None:
+def _show(workspace: Workspace, heard: Heard, source: session.Source) -> None:
     verdict = heard.verdict
     first, *others = tell_verdict(heard.row)
-    st.header(heard.name, anchor=False)
+    st.header(elements.plain(heard.name), anchor=False)
     left, right = st.columns(2, gap="large")
     with left:
         elements.show_verdict_line(f"{first}.", str(heard.row["status"]))
@@ -133,16 +139,33 @@ def _show(heard: Heard, *, key: str) -> None:
             st.warning(sentence, icon=":material/hearing:")
         caption = f"How the customer left, as version {verdict.version} hears it"
         elements.show_probabilities(verdict.probabilities, caption=caption)
+        _show_question(workspace, source)
     with right:
         st.subheader("What happened", anchor=False)
         elements.show_list(tell_story(heard.row))
     _show_doubts(heard)
     st.subheader("Listen", anchor=False)
     st.caption("The clips are those without which the verdict would be least sure.")
-    _listen(heard, key)
+    _listen(heard, source.key)
     st.subheader("Along the call", anchor=False)
     elements.show_picture(heard.timeline, description=_describe_timeline(heard))
     _show_details(heard)
+
+
+def _show_question(workspace: Workspace, source: session.Source) -> None:
+    """Let a call of the workspace be confirmed or corrected; an upload is none."""
+    elements.show_notice()
+    if source.path is None:
+        st.caption(NOT_LABELLED)
+        return
+    path = workspace.relative(source.path)
+    calls = session.load_calls(workspace)
+    for call in calls[calls["path"] == path].to_dict("records"):
+        if call[call_table.DECIDED]:
+            st.subheader(deciding.QUESTION, anchor=False)
+            deciding.show_decision(workspace, call[call_table.DECIDED], call["answer"])
+        else:
+            deciding.show_question(workspace, path, call["answer"])
 
 
 @st.fragment
@@ -190,7 +213,7 @@ def _show_details(heard: Heard) -> None:
         st.dataframe(shown.rename(columns=names), hide_index=True, alt="Turns of the call")
     with figures:
         facts = list_facts({**heard.verdict.story.row, "path": heard.name})
-        st.table([{"figure": meaning, "value": value} for meaning, value in facts])
+        elements.show_table(pd.DataFrame(facts, columns=["figure", "value"]).set_index("figure"))
     with download:
         stem = heard.name.rsplit(".", 1)[0]
         st.markdown("Verdict, probabilities and all figures of this call.")

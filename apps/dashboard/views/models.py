@@ -26,7 +26,9 @@ def main() -> None:
     if not names:
         elements.show_nothing("No model yet", "No version has been trained.", steps=EMPTY)
         return
-    st.markdown(f"**{champion or 'None'}** judges calls now. Every version is kept.")
+    st.markdown(
+        f"**{elements.plain(champion or 'None')}** judges calls now. Every version is kept."
+    )
     history = session.load(tabulate_versions, workspace, *_list_files(workspace))
     _show_versions(workspace, names, champion, history)
     _show_history(history)
@@ -52,7 +54,7 @@ def _show_versions(
             "golden calls": known["calls"].map(lambda calls: _tell_number(calls, ".0f")).to_numpy(),
         }
     )
-    st.table(table.set_index("version"))
+    elements.show_table(table.set_index("version"))
     st.caption(
         "Scores are on the golden set of calls that no version has learned from: the mean share of "
         "each status that is judged right. Guessing gives 0.33. Intervals that overlap show no "
@@ -62,7 +64,7 @@ def _show_versions(
 
 
 def _show_version(workspace: Workspace, version: str, champion: str) -> None:
-    st.header(f"Version {version}", anchor=False)
+    st.header(f"Version {elements.plain(version)}", anchor=False)
     if version == champion:
         st.markdown("It judges calls now, so there is nothing to change.")
     elif versions.has_judged(workspace, version):
@@ -104,12 +106,12 @@ def _show_history(history: pd.DataFrame) -> None:
     scored = history[history["uar"].notna()]
     if len(scored):
         told = "Score of each version on the golden set over time; the table below tells the same."
-        elements.show_picture(to_svg(plot_versions(scored)), description=told)
+        elements.show_picture(to_svg(plot_versions, scored), description=told)
     shown = history[::-1].assign(score=_tell_scores(history[::-1]))
     columns = {"time": "when", "version": "version", "event": "what", "against": "instead of"}
     shown = shown.rename(columns=columns | {"reason": "why"})
     shown["when"] = shown["when"].str.replace("T", " ").str.replace("+00:00", " UTC")
-    st.table(shown[[*columns.values(), "score", "why"]].set_index("when"))
+    elements.show_table(shown[[*columns.values(), "score", "why"]].set_index("when"))
 
 
 def _tell_scores(table: pd.DataFrame) -> list[str]:

@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from apps.dashboard import elements, session, waiting
+from apps.dashboard import deciding, elements, session
 from apps.dashboard.hearing import find_end
 from helpers.conversation.wording import is_known
-from helpers.decisions import withdraw_decision
-from helpers.errors import AudioError, CallEmotionError, ModelError
+from helpers.errors import AudioError, ModelError
 from helpers.model_store import find_champion
 from helpers.prediction import PROBABILITIES
 from helpers.statuses import STATUSES
@@ -30,14 +29,19 @@ def main() -> None:
     """Show the page."""
     st.title("To review")
     workspace = session.get_workspace()
-    _show_last(workspace)
+    deciding.show_last(workspace)
     elements.show_notice()
     calls = session.load_waiting(workspace)
     if calls.empty:
         elements.show_nothing(
             "Nothing waits for you", "Every call is settled for now.", steps=EMPTY
         )
-        return
+    else:
+        _show_waiting(workspace, calls)
+    deciding.show_decided(workspace)
+
+
+def _show_waiting(workspace: Workspace, calls: pd.DataFrame) -> None:
     count = "One call waits" if len(calls) == 1 else f"{len(calls)} calls wait"
     st.markdown(
         f"{count} for somebody to listen. Nothing is learned from a call on this list until a "
@@ -63,11 +67,11 @@ def _choose(calls: pd.DataFrame) -> pd.Series:
 
 
 def _show_call(workspace: Workspace, call: pd.Series) -> None:
-    st.header(Path(call["path"]).name, anchor=False)
+    st.header(elements.plain(Path(call["path"]).name), anchor=False)
     st.markdown(elements.plain(f"{call['reason'][:1].upper()}{call['reason'][1:]}."))
     left, right = st.columns(2, gap="large")
     with left:
-        _show_decision(workspace, call)
+        deciding.show_question(workspace, call["path"], call["answer"])
     with right:
         known = {
             status: float(call[name]) for status, name in zip(STATUSES, PROBABILITIES, strict=True)
@@ -77,30 +81,6 @@ def _show_call(workspace: Workspace, call: pd.Series) -> None:
             elements.show_probabilities(known, caption=caption)
     st.subheader("Listen", anchor=False)
     _listen(workspace, call)
-
-
-def _show_decision(workspace: Workspace, call: pd.Series) -> None:
-    path, answer = call["path"], call["answer"]
-    st.subheader("How did the customer leave?", anchor=False)
-    if answer:
-        st.button(
-            f"{answer.capitalize()}: the answer is right",
-            key=f"confirm {path}",
-            type="primary",
-            icon=":material/check:",
-            on_click=_decide,
-            args=(workspace, path, answer),
-            width="stretch",
-        )
-    for status in waiting.other_statuses(answer):
-        sign, wrong = elements.SIGNS[status], ": the answer is wrong" if answer else ""
-        st.button(
-            f"{sign} {status.capitalize()}{wrong}",
-            key=f"{status} {path}",
-            on_click=_decide,
-            args=(workspace, path, status),
-            width="stretch",
-        )
 
 
 @st.fragment
@@ -118,47 +98,6 @@ def _listen(workspace: Workspace, call: pd.Series) -> None:
         elements.show_error("This call cannot be played", str(error))
     except ModelError as error:
         elements.show_error("The clips cannot be found", str(error))
-
-
-def _show_last(workspace: Workspace) -> None:
-    """Say what was decided last, what comes of it, and offer to take it back."""
-    decided = st.session_state.get("decided", [])
-    if not decided:
-        return
-    path, status = decided[-1]
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        name = elements.plain(Path(path).name)
-        st.markdown(
-            f":material/check_circle: **{name}** is {status}: written down. The next `make loop` "
-            "learns from it.",
-            width="stretch",
-        )
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            on_click=_undo,
-            args=(workspace, path),
-            help=f"Takes the decision about {Path(path).name} back; it waits again.",
-        )
-
-
-def _decide(workspace: Workspace, path: str, status: str) -> None:
-    try:
-        if waiting.settle(workspace, path, status):
-            st.session_state.setdefault("decided", []).append((path, status))
-    except CallEmotionError as error:
-        st.session_state["failed"] = str(error)
-
-
-def _undo(workspace: Workspace, path: str) -> None:
-    try:
-        withdraw_decision(workspace, path)
-    except CallEmotionError as error:
-        st.session_state["failed"] = str(error)
-        return
-    decided = st.session_state["decided"]
-    st.session_state["decided"] = [each for each in decided if each[0] != path]
-    st.session_state["done"] = f"Taken back: {Path(path).name} waits again."
 
 
 if __name__ == "__main__":
