@@ -93,6 +93,7 @@ def test_the_verdict_is_told_with_all_probabilities():
     [
         (ROW, VERDICT | {"needs_human": True}, "A person should listen: the model is not sure"),
         (ROW, None, "Unsatisfied, 71 % sure"),
+        (ROW | {"p_unsatisfied": 0.998}, None, "Unsatisfied, more than 99 % sure"),
         (ROW | {"status": "satisfied"}, None, "Satisfied"),
         (ROW | {"status": "", "p_unsatisfied": np.nan}, None, "There is no verdict: no model"),
         (ROW, {"status": "", "error": "silent", "needs_human": True}, "not be judged: silent."),

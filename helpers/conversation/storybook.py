@@ -41,7 +41,7 @@ from helpers.sources import list_sources
 from helpers.trained_model import TrainedModel
 from helpers.workspace import Workspace, open_workspace, resolve
 
-VERSION = 1
+VERSION = 2
 """Raised whenever pages are made in another way, so that every page is written anew."""
 
 _CAN_CHANGE = ("path", "customer", "agent", "gender", "line", "told_with", "content_hash")
