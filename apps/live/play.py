@@ -136,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = {"token": options.token, "agent": options.agent, "customer": options.customer}
     try:
         tracks = read_call(options.call)
+        if OUTBOUND not in tracks:
+            print("one channel: whoever speaks is taken for the customer", file=sys.stderr)
         playing = play_call(
             tracks, options.url, speed=options.speed, parameters=known, hear=_print_answer
         )
